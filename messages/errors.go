@@ -1,0 +1,38 @@
+package messages
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Sentinels that callers branch on. The gateway alone turns them into HTTP.
+var (
+	// ErrStopped: the log takes no events (write error, full disk, closing).
+	// What was not acknowledged may be sent again.
+	ErrStopped = errors.New("the log takes no events")
+	// ErrNotReady: the log is being replayed.
+	ErrNotReady = errors.New("the node is replaying its log")
+	// ErrBehind: After was not reached in time.
+	ErrBehind = errors.New("the position asked for is not counted yet")
+	// ErrPartition: a partition has failed; answers that need it cannot be given.
+	ErrPartition = errors.New("a partition has failed")
+)
+
+// RefusedError says that events cannot be taken now, and when to try again.
+// Nothing of what was refused is counted.
+type RefusedError struct {
+	Reason     string
+	RetryAfter time.Duration
+}
+
+func (e *RefusedError) Error() string { return e.Reason }
+
+// NotKeptError says that a granularity is finer than what is kept.
+type NotKeptError struct {
+	Finest Micros // finest granularity that can be answered
+}
+
+func (e *NotKeptError) Error() string {
+	return fmt.Sprintf("for a window this long the finest granularity kept is %s; ask for it or a multiple of it", FormatLength(e.Finest))
+}

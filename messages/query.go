@@ -1,0 +1,65 @@
+package messages
+
+// BoardQuery asks for the top K of a cell in a window that ends now.
+type BoardQuery struct {
+	Window Window
+	Cell   Cell
+	K      int // 1 … MaxK
+	// After makes the answer wait until everything before it is counted.
+	After Position
+	// Exclude are topics to leave out; the board is filled up to K behind them.
+	Exclude []string
+	// MaxPerCategory bounds the rows whose leading category is the same; 0: no
+	// bound.
+	MaxPerCategory int
+}
+
+// MaxK bounds the rows of a board.
+const MaxK = 1000
+
+// CountQuery asks how often each of some topics occurred.
+type CountQuery struct {
+	Topics []string // 1 … 1000
+	Window Window
+	Cell   Cell
+	After  Position
+}
+
+// RankQuery asks for a topic's rank and its neighbours.
+type RankQuery struct {
+	Topic  string
+	Window Window
+	Cell   Cell
+	Around int // rows above and rows below, 0 … 100
+	After  Position
+}
+
+// SeriesQuery asks how a topic's count developed (Topic "" : the cell's
+// total).
+type SeriesQuery struct {
+	Topics      []string // 1 … 1000; "" is the cell's total
+	Window      Window   // not all
+	Granularity Micros
+	Cell        Cell
+	After       Position
+}
+
+// TopicsQuery asks for tracked topics that begin with a prefix.
+type TopicsQuery struct {
+	Prefix string
+	Window Window // counts and order are of this window
+	Limit  int    // 1 … MaxK
+	After  Position
+}
+
+// CellsQuery asks for the categories and regions with their totals.
+type CellsQuery struct {
+	Window Window
+	After  Position
+}
+
+// KeyQuery asks whether an Idempotency-Key was seen.
+type KeyQuery struct {
+	Key      string
+	BodyHash BodyHash
+}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/dchest/siphash"
@@ -61,9 +62,10 @@ const MaxPartitions = 1024
 // from the log's secret.
 func (id *LogIdentity) Subkey(purpose string) (k0, k1 uint64) {
 	k := &id.HashKey
-	a0, a1 := siphash.Hash128(binary.LittleEndian.Uint64(k[0:]), binary.LittleEndian.Uint64(k[8:]), []byte(purpose))
-	b0, b1 := siphash.Hash128(binary.LittleEndian.Uint64(k[16:]), binary.LittleEndian.Uint64(k[24:]), []byte(purpose))
-	return a0 ^ b0, a1 ^ b1
+	// One half of the secret after the other, not side by side: two equal
+	// halves must not cancel out.
+	k0, k1 = siphash.Hash128(binary.LittleEndian.Uint64(k[0:]), binary.LittleEndian.Uint64(k[8:]), []byte(purpose))
+	return siphash.Hash128(k0^binary.LittleEndian.Uint64(k[16:]), k1^binary.LittleEndian.Uint64(k[24:]), []byte(purpose))
 }
 
 // Settings decide what a record counts. They belong to the log, not to the
@@ -82,11 +84,12 @@ func DefaultSettings() Settings {
 
 // Validate names the first field out of range, its value and the range.
 func (s Settings) Validate() error {
+	// Whole microseconds, since that is what AppendTo keeps.
 	switch {
-	case s.DedupWindow < time.Second || s.DedupWindow > 24*time.Hour:
-		return fmt.Errorf("dedup-window %v: want 1s to 24h", s.DedupWindow)
-	case s.MaxAhead < 0 || s.MaxAhead > time.Hour:
-		return fmt.Errorf("max-ahead %v: want 0s to 1h", s.MaxAhead)
+	case s.DedupWindow < time.Second || s.DedupWindow > 24*time.Hour || s.DedupWindow%time.Microsecond != 0:
+		return fmt.Errorf("dedup-window %v: want whole microseconds from 1s to 24h", s.DedupWindow)
+	case s.MaxAhead < 0 || s.MaxAhead > time.Hour || s.MaxAhead%time.Microsecond != 0:
+		return fmt.Errorf("max-ahead %v: want whole microseconds from 0s to 1h", s.MaxAhead)
 	case s.MaxCategories < 1 || s.MaxCategories > 65_535:
 		return fmt.Errorf("max-categories %d: want 1 to 65535", s.MaxCategories)
 	case s.MaxRegions < 1 || s.MaxRegions > 65_535:
@@ -97,7 +100,7 @@ func (s Settings) Validate() error {
 
 const settingsVersion = 1
 
-// AppendTo encodes s as a control record's data.
+// AppendTo encodes valid settings as a control record's data.
 func (s Settings) AppendTo(dst []byte) []byte {
 	dst = append(dst, settingsVersion)
 	dst = binary.AppendUvarint(dst, uint64(s.DedupWindow/time.Microsecond))
@@ -112,14 +115,23 @@ func ParseSettings(b []byte) (Settings, error) {
 		return Settings{}, errors.New("control record: unknown settings version")
 	}
 	d := decoder{b: b[1:]}
-	s := Settings{
-		DedupWindow:   time.Duration(d.uvarint()) * time.Microsecond,
-		MaxAhead:      time.Duration(d.uvarint()) * time.Microsecond,
-		MaxCategories: int(d.uvarint()),
-		MaxRegions:    int(d.uvarint()),
+	var v [4]uint64
+	for i := range v {
+		v[i] = d.uvarint()
+		// Far beyond every setting, and no unit conversion wraps below it.
+		d.bad = d.bad || v[i] > math.MaxInt32*uint64(time.Second/time.Microsecond)
 	}
 	if d.bad || len(d.b) > 0 {
 		return Settings{}, errors.New("control record: malformed settings")
 	}
-	return s, s.Validate()
+	s := Settings{
+		DedupWindow:   time.Duration(v[0]) * time.Microsecond,
+		MaxAhead:      time.Duration(v[1]) * time.Microsecond,
+		MaxCategories: int(v[2]),
+		MaxRegions:    int(v[3]),
+	}
+	if err := s.Validate(); err != nil {
+		return Settings{}, fmt.Errorf("control record: %w", err)
+	}
+	return s, nil
 }

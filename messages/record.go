@@ -3,6 +3,7 @@ package messages
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 )
 
 // Bounds of what a record may hold; the gateway refuses more.
@@ -141,8 +142,9 @@ func (r *Record) AppendTo(dst []byte) []byte {
 }
 
 // ReadFrom decodes the first record of src into r and returns the bytes behind
-// it. r's slices point into src. Unknown flags are an error: a newer writer's
-// record is never half understood.
+// it. r's slices point into src. Unknown or contradictory flags are an error: a
+// newer writer's record is never half understood. After an error r holds
+// nothing of use.
 func (r *Record) ReadFrom(src []byte) (rest []byte, err error) {
 	n, w := binary.Uvarint(src)
 	if w <= 0 || n > uint64(len(src)-w) {
@@ -175,7 +177,9 @@ func (r *Record) ReadFrom(src []byte) (rest []byte, err error) {
 		r.Extra = d.bytes()
 	}
 	if flags&flagStream != 0 {
-		r.Stream = uint32(d.uvarint())
+		stream := d.uvarint()
+		d.bad = d.bad || stream > math.MaxUint32
+		r.Stream = uint32(stream)
 	}
 	if flags&flagWatch != 0 {
 		r.HasWatch, r.WatchMillis = true, d.uvarint()
@@ -186,10 +190,18 @@ func (r *Record) ReadFrom(src []byte) (rest []byte, err error) {
 	case flags&flagCompletedTrue != 0:
 		r.Completed = True
 	}
-	if d.bad || len(d.b) > 0 || flags > flagsKnown || len(r.Topic) == 0 || r.Count == 0 {
+	if d.bad || len(d.b) > 0 || !flagsAgree(flags) || r.Count == 0 {
 		return nil, ErrRecord
 	}
 	return rest, nil
+}
+
+// flagsAgree tells whether a writer of this version can have set these flags.
+func flagsAgree(flags uint64) bool {
+	const completed = flagCompletedFalse | flagCompletedTrue
+	return flags <= flagsKnown &&
+		flags&completed != completed &&
+		(flags&flagUserPlain == 0 || flags&flagUser != 0)
 }
 
 func uvarintLen(v uint64) int {
@@ -232,9 +244,11 @@ func (d *decoder) varint() int64 {
 	return v
 }
 
+// bytes reads a field that is not empty: an empty one is left out, with its
+// flag.
 func (d *decoder) bytes() []byte {
 	n := d.uvarint()
-	if n > uint64(len(d.b)) {
+	if n == 0 || n > uint64(len(d.b)) {
 		d.bad, d.b = true, nil
 		return nil
 	}

@@ -47,10 +47,11 @@ type EngineStatus struct {
 // PartitionStatus is one shard with its ingest side.
 type PartitionStatus struct {
 	Ledger
-	Clock  Micros // the partition clock; 0 before the first event
-	Failed string // why the partition stopped; "" while it runs
-	Topics int    // topic rows
-	Rows   int    // all rows
+	Clock    Micros   // the partition clock; 0 before the first event
+	Settings Settings // in force as of the applied log
+	Failed   string   // why the partition stopped; "" while it runs
+	Topics   int      // topic rows
+	Rows     int      // all rows
 	// Folded: values past the bounds are in "other".
 	CategoriesFolded, RegionsFolded bool
 	// Slices is the number of kept time slices.

@@ -40,13 +40,17 @@ func ParseWindow(s string) (Window, error) {
 	return Window(d), nil
 }
 
+// maxLength bounds what ParseLength reads: a length fits into a time.Duration,
+// and adding a few of them to a moment does not overflow.
+const maxLength = 100_000 * Day
+
 // ParseLength reads a positive length of time in Go's notation, with d for
-// days in front ("7d", "1d12h", "90m").
+// days in front ("7d", "1d12h", "90m"): whole microseconds, up to 100,000 days.
 func ParseLength(s string) (Micros, error) {
-	rest, days := s, int64(0)
+	rest, days := s, uint64(0)
 	if i := strings.IndexByte(s, 'd'); i > 0 {
-		n, err := strconv.ParseInt(s[:i], 10, 32)
-		if err != nil || n < 0 || n > 100_000 {
+		n, err := strconv.ParseUint(s[:i], 10, 32)
+		if err != nil || n > uint64(maxLength/Day) {
 			return 0, fmt.Errorf("%q is not a duration", s)
 		}
 		days, rest = n, s[i+1:]
@@ -54,13 +58,13 @@ func ParseLength(s string) (Micros, error) {
 	var d time.Duration
 	if rest != "" || days == 0 {
 		var err error
-		if d, err = time.ParseDuration(rest); err != nil || d < 0 {
+		if d, err = time.ParseDuration(rest); err != nil || d < 0 || d%time.Microsecond != 0 {
 			return 0, fmt.Errorf("%q is not a duration", s)
 		}
 	}
 	m := Micros(days)*Day + Micros(d/time.Microsecond)
-	if m <= 0 {
-		return 0, fmt.Errorf("%q is not a positive duration", s)
+	if m <= 0 || m > maxLength {
+		return 0, fmt.Errorf("%q is not a duration between 0 and 100000d", s)
 	}
 	return m, nil
 }

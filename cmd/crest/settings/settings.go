@@ -1,0 +1,74 @@
+package settings
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/crestdb/crest/messages"
+)
+
+// Settings of a node, complete: what was not given has its default.
+type Settings struct {
+	Data string // folder; default ./data
+	HTTP string // address to listen on; default 127.0.0.1:8080
+
+	Memory      int64 // bytes; default 1 GiB
+	DedupMemory int64 // bytes, a part of Memory; default a quarter of it
+
+	Clock         messages.Clock // default wall
+	Partitions    int            // default 16
+	MaxCategories int            // default 64
+	MaxRegions    int            // default 512
+	DedupWindow   time.Duration  // default 10 min
+	MaxAhead      time.Duration  // default 5 min
+
+	MaxBody int64 // bytes of a decoded request; default 16 MiB
+	MinFree int64 // bytes of free disk below which nothing is taken; default 512 MiB
+
+	LogLevel  slog.Level // default info
+	LogFormat string     // text or json; default text
+
+	HashKeyFile string // default "": the secret is made with the log
+	KeepUserIDs bool   // default false
+
+	given map[string]Origin
+}
+
+// Origin says where a setting was given: "--memory", "CREST_MEMORY", or the
+// file with its line.
+type Origin string
+
+// Default is what holds where nothing is given.
+func Default() Settings {
+	log := messages.DefaultSettings()
+	s := Settings{
+		Data:          "./data",
+		HTTP:          "127.0.0.1:8080",
+		Memory:        1 << 30,
+		Clock:         messages.ClockWall,
+		Partitions:    16,
+		MaxCategories: log.MaxCategories,
+		MaxRegions:    log.MaxRegions,
+		DedupWindow:   log.DedupWindow,
+		MaxAhead:      log.MaxAhead,
+		MaxBody:       16 << 20,
+		MinFree:       512 << 20,
+		LogLevel:      slog.LevelInfo,
+		LogFormat:     "text",
+	}
+	s.deriveDefaults()
+	return s
+}
+
+// deriveDefaults fills in the defaults that follow from other settings.
+func (s *Settings) deriveDefaults() {
+	if _, ok := s.Given("dedup-memory"); !ok {
+		s.DedupMemory = s.Memory / 4
+	}
+}
+
+// Given tells whether a setting was given, by its flag's name, and where.
+func (s *Settings) Given(name string) (Origin, bool) {
+	o, ok := s.given[name]
+	return o, ok
+}

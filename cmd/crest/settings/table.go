@@ -1,0 +1,224 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/crestdb/crest/messages"
+)
+
+// Setting is one row of the table: a setting by its flag's name.
+type Setting struct {
+	Name  string // without dashes: "max-body"
+	Value string // placeholder in the help text; "" for a switch
+	Usage string
+
+	parse  func(*Settings, string) error // its error says what is accepted
+	format func(*Settings) string        // as parse reads it
+}
+
+// Env is the setting's environment variable.
+func (d *Setting) Env() string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(d.Name, "-", "_"))
+}
+
+const envPrefix = "CREST_"
+
+// Table lists all settings, in the order in which they are shown.
+var Table = []*Setting{
+	{
+		Name: "data", Value: "DIR", Usage: "folder with everything this node keeps",
+		parse:  text(func(s *Settings) *string { return &s.Data }, "a folder"),
+		format: func(s *Settings) string { return s.Data },
+	},
+	{
+		Name: "http", Value: "ADDR", Usage: "address to listen on for HTTP",
+		parse:  func(s *Settings, v string) error { s.HTTP = v; return checkAddress(v) },
+		format: func(s *Settings) string { return s.HTTP },
+	},
+	{
+		Name: "memory", Value: "SIZE", Usage: "all the memory that the node plans with",
+		parse:  size(func(s *Settings) *int64 { return &s.Memory }, 1<<20),
+		format: func(s *Settings) string { return FormatSize(s.Memory) },
+	},
+	{
+		Name: "dedup-memory", Value: "SIZE", Usage: "the part of --memory that remembered ids may take (default a quarter of it)",
+		parse:  size(func(s *Settings) *int64 { return &s.DedupMemory }, 1),
+		format: func(s *Settings) string { return FormatSize(s.DedupMemory) },
+	},
+	{
+		Name: "clock", Value: "wall|event", Usage: "what engine time follows; fixed when the log is made",
+		parse: func(s *Settings, v string) (err error) {
+			if s.Clock, err = messages.ParseClock(v); err != nil {
+				return errors.New("want wall or event")
+			}
+			return nil
+		},
+		format: func(s *Settings) string { return s.Clock.String() },
+	},
+	{
+		Name: "partitions", Value: "N", Usage: "parts of the log, each with its shard; fixed when the log is made",
+		parse:  number(func(s *Settings) *int { return &s.Partitions }, 1, messages.MaxPartitions),
+		format: func(s *Settings) string { return strconv.Itoa(s.Partitions) },
+	},
+	{
+		Name: "max-categories", Value: "N", Usage: "distinct categories; further ones count in \"other\"; kept in the log",
+		parse:  number(func(s *Settings) *int { return &s.MaxCategories }, 1, 65_535),
+		format: func(s *Settings) string { return strconv.Itoa(s.MaxCategories) },
+	},
+	{
+		Name: "max-regions", Value: "N", Usage: "distinct regions; further ones count in \"other\"; kept in the log",
+		parse:  number(func(s *Settings) *int { return &s.MaxRegions }, 1, 65_535),
+		format: func(s *Settings) string { return strconv.Itoa(s.MaxRegions) },
+	},
+	{
+		Name: "dedup-window", Value: "D", Usage: "how long ids are remembered, in log time; kept in the log",
+		parse:  duration(func(s *Settings) *time.Duration { return &s.DedupWindow }, time.Second, 24*time.Hour),
+		format: func(s *Settings) string { return formatDuration(s.DedupWindow) },
+	},
+	{
+		Name: "max-ahead", Value: "D", Usage: "how far an event may lie ahead of its arrival; kept in the log",
+		parse:  duration(func(s *Settings) *time.Duration { return &s.MaxAhead }, 0, time.Hour),
+		format: func(s *Settings) string { return formatDuration(s.MaxAhead) },
+	},
+	{
+		Name: "max-body", Value: "SIZE", Usage: "largest request, decoded",
+		parse:  size(func(s *Settings) *int64 { return &s.MaxBody }, 1<<10),
+		format: func(s *Settings) string { return FormatSize(s.MaxBody) },
+	},
+	{
+		Name: "min-free", Value: "SIZE", Usage: "free disk space below which no events are taken",
+		parse:  size(func(s *Settings) *int64 { return &s.MinFree }, 0),
+		format: func(s *Settings) string { return FormatSize(s.MinFree) },
+	},
+	{
+		Name: "log-level", Value: "L", Usage: "of the node's own log: debug, info, warn or error",
+		parse: func(s *Settings, v string) error {
+			if !slices.Contains([]string{"debug", "info", "warn", "error"}, v) {
+				return errors.New("want debug, info, warn or error")
+			}
+			return s.LogLevel.UnmarshalText([]byte(v))
+		},
+		format: func(s *Settings) string { return strings.ToLower(s.LogLevel.String()) },
+	},
+	{
+		Name: "log-format", Value: "text|json", Usage: "of the node's own log",
+		parse: func(s *Settings, v string) error {
+			if s.LogFormat = v; v != "text" && v != "json" {
+				return errors.New("want text or json")
+			}
+			return nil
+		},
+		format: func(s *Settings) string { return s.LogFormat },
+	},
+	{
+		Name: "hash-key-file", Value: "FILE", Usage: "secret of the hashes, 32 bytes or 64 hex digits; used when the log is made (default a random one)",
+		parse:  text(func(s *Settings) *string { return &s.HashKeyFile }, "a file"),
+		format: func(s *Settings) string { return s.HashKeyFile },
+	},
+	{
+		Name: "keep-user-ids", Usage: "store users as they are instead of as keyed hashes",
+		parse: func(s *Settings, v string) (err error) {
+			if s.KeepUserIDs, err = strconv.ParseBool(v); err != nil {
+				return errors.New("want true or false")
+			}
+			return nil
+		},
+		format: func(s *Settings) string { return strconv.FormatBool(s.KeepUserIDs) },
+	},
+}
+
+func find(name string) *Setting {
+	for _, d := range Table {
+		if d.Name == name {
+			return d
+		}
+	}
+	return nil
+}
+
+// set takes over a value; origin leads the error, if any.
+func (d *Setting) set(s *Settings, origin Origin, value string) error {
+	if err := d.parse(s, value); err != nil {
+		return fmt.Errorf("%s: %s %q: %w", origin, d.Name, value, err)
+	}
+	s.given[d.Name] = origin
+	return nil
+}
+
+func text(field func(*Settings) *string, want string) func(*Settings, string) error {
+	return func(s *Settings, v string) error {
+		if *field(s) = v; strings.TrimSpace(v) == "" {
+			return errors.New("want " + want)
+		}
+		return nil
+	}
+}
+
+func number(field func(*Settings) *int, least, most int) func(*Settings, string) error {
+	return func(s *Settings, v string) error {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < least || n > most {
+			return fmt.Errorf("want %d to %d", least, most)
+		}
+		*field(s) = n
+		return nil
+	}
+}
+
+func size(field func(*Settings) *int64, least int64) func(*Settings, string) error {
+	return func(s *Settings, v string) error {
+		n, err := ParseSize(v)
+		if err != nil {
+			return err
+		}
+		if n < least {
+			return fmt.Errorf("want at least %s", FormatSize(least))
+		}
+		*field(s) = n
+		return nil
+	}
+}
+
+func duration(field func(*Settings) *time.Duration, least, most time.Duration) func(*Settings, string) error {
+	return func(s *Settings, v string) error {
+		d, err := ParseDuration(v)
+		if err != nil || d < least || d > most {
+			return fmt.Errorf("want a duration from %s to %s, such as 90s, 10m or 1h", formatDuration(least), formatDuration(most))
+		}
+		*field(s) = d
+		return nil
+	}
+}
+
+// ParseDuration reads Go's notation with d for days in front ("1d12h"), and 0.
+func ParseDuration(v string) (time.Duration, error) {
+	if d, err := time.ParseDuration(v); err == nil && d == 0 {
+		return 0, nil
+	}
+	m, err := messages.ParseLength(v)
+	return m.Duration(), err
+}
+
+func formatDuration(d time.Duration) string {
+	if d == 0 {
+		return "0s"
+	}
+	return messages.FormatLength(messages.Micros(d / time.Microsecond))
+}
+
+func checkAddress(v string) error {
+	_, port, err := net.SplitHostPort(v)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return errors.New("want HOST:PORT, such as 127.0.0.1:8080 or :8080")
+	}
+	return nil
+}

@@ -1,0 +1,30 @@
+package gateway
+
+import (
+	"context"
+
+	"github.com/crestdb/crest/messages"
+)
+
+// Engine answers questions about what was counted. Every answer refers to one
+// moment and is immutable. A query with After waits for it until the context
+// ends and then fails with messages.ErrBehind.
+type Engine interface {
+	Board(ctx context.Context, q *messages.BoardQuery) (*messages.Board, error)
+	Counts(ctx context.Context, q *messages.CountQuery) (*messages.Counts, error)
+	Rank(ctx context.Context, q *messages.RankQuery) (*messages.Rank, error)
+	Series(ctx context.Context, q *messages.SeriesQuery) (*messages.Series, error)
+	Topics(ctx context.Context, q *messages.TopicsQuery) (*messages.Topics, error)
+	Cells(ctx context.Context, q *messages.CellsQuery) (*messages.Cells, error)
+
+	// Ledger has an entry per partition, in order.
+	Ledger(ctx context.Context) ([]messages.Ledger, error)
+	Status(ctx context.Context) (*messages.EngineStatus, error)
+
+	// Ready is nil once everything that was in the log at the start is counted;
+	// else messages.ErrNotReady with how far it is, or why it never will be.
+	Ready() error
+	// EngineTime is the end of a window asked for now; 0 before the first event
+	// of an event clock.
+	EngineTime() messages.Micros
+}

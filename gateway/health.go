@@ -1,0 +1,141 @@
+package gateway
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/crestdb/crest/gateway/api"
+	"github.com/crestdb/crest/messages"
+)
+
+// health answers GET /api/v1/health. It never waits for the engine: a node in
+// trouble has to be able to say so.
+func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
+	if err := noParams(r); err != nil {
+		return err
+	}
+	now := time.Now()
+	status, reason := s.condition()
+	return answer(w, &api.Health{
+		Status:           status,
+		Reason:           reason,
+		UptimeSec:        now.Sub(s.cfg.Node.Started).Seconds(),
+		EngineTime:       api.MomentOrNull(s.engine.EngineTime()),
+		IngestionRateEPS: s.events.PerSecond(now),
+		QueryRateQPS:     s.queries.PerSecond(now),
+		Node:             s.cfg.Node.Name,
+		Role:             s.cfg.Node.Role,
+		Version:          s.cfg.Node.Version,
+	})
+}
+
+// condition is the node's state in a word, and why if it is not ok.
+func (s *Server) condition() (status, reason string) {
+	switch err := s.engine.Ready(); {
+	case errors.Is(err, messages.ErrNotReady):
+		return "starting", err.Error()
+	case err != nil:
+		return "degraded", err.Error()
+	}
+	if s.draining.Load() {
+		return "stopping", "the node is shutting down"
+	}
+	if s.cfg.Node.Log != nil {
+		if err := s.cfg.Node.Log(); err != nil {
+			return "degraded", err.Error()
+		}
+	}
+	return "ok", ""
+}
+
+// livez answers GET /livez: the process answers at all.
+func (s *Server) livez(w http.ResponseWriter, r *http.Request) error {
+	if err := noParams(r); err != nil {
+		return err
+	}
+	return answer(w, &api.State{Status: "ok"})
+}
+
+// readyz answers GET /readyz: whether requests should be sent here. A log that
+// takes no events does not make the node unready: it still answers questions.
+func (s *Server) readyz(w http.ResponseWriter, r *http.Request) error {
+	if err := noParams(r); err != nil {
+		return err
+	}
+	if err := s.engine.Ready(); err != nil {
+		return err
+	}
+	if s.draining.Load() {
+		return later(http.StatusServiceUnavailable, "Shutting down", "The node is shutting down; send requests to another one, or here again later.", retryAfter)
+	}
+	return answer(w, &api.State{Status: "ready"})
+}
+
+// ledger answers GET /api/v1/ledger.
+func (s *Server) ledger(w http.ResponseWriter, r *http.Request) error {
+	if err := noParams(r); err != nil {
+		return err
+	}
+	ctx, cancel := s.question(r)
+	defer cancel()
+	partitions, err := s.engine.Ledger(ctx)
+	if err != nil {
+		return err
+	}
+	return answer(w, api.NewLedger(partitions))
+}
+
+// status answers GET /api/v1/status.
+func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
+	if err := noParams(r); err != nil {
+		return err
+	}
+	ctx, cancel := s.question(r)
+	defer cancel()
+	e, err := s.engine.Status(ctx)
+	if err != nil {
+		return err
+	}
+	_, reason := s.condition()
+	node := &s.cfg.Node
+	a := &api.Status{
+		Node:       node.Name,
+		Role:       node.Role,
+		Version:    node.Version,
+		Started:    node.Started.UTC(),
+		UptimeSec:  time.Since(node.Started).Seconds(),
+		EngineTime: api.MomentOrNull(e.EngineTime),
+		Ready:      s.engine.Ready() == nil && !s.draining.Load(),
+		Reason:     reason,
+		Settings:   s.settings(e.Settings),
+		Boards:     e.Boards,
+		Memory:     api.NewMemory(e.Memory),
+		Budget:     s.budget(),
+		Error:      api.NewError(true, messages.SketchError{}),
+		Partitions: make([]api.PartitionStatus, len(e.Partitions)),
+	}
+	for i := range e.Partitions {
+		a.Partitions[i] = api.NewPartitionStatus(i, &e.Partitions[i])
+		a.LagRecords += a.Partitions[i].LagRecords
+	}
+	return answer(w, a)
+}
+
+func (s *Server) settings(in messages.Settings) api.Settings {
+	return api.Settings{
+		Clock:         s.identity.Clock.String(),
+		Partitions:    s.identity.Partitions,
+		DedupWindow:   in.DedupWindow.String(),
+		MaxAhead:      in.MaxAhead.String(),
+		MaxCategories: in.MaxCategories,
+		MaxRegions:    in.MaxRegions,
+	}
+}
+
+func (s *Server) budget() []api.Share {
+	if s.cfg.Node.Budget == nil {
+		return []api.Share{}
+	}
+	return s.cfg.Node.Budget()
+}

@@ -1,0 +1,156 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/crestdb/crest/gateway/api"
+	"github.com/crestdb/crest/gateway/metrics"
+	"github.com/crestdb/crest/messages"
+)
+
+// metricsJSON answers GET /api/v1/metrics: the node at a glance.
+func (s *Server) metricsJSON(w http.ResponseWriter, r *http.Request) error {
+	if err := noParams(r); err != nil {
+		return err
+	}
+	ctx, cancel := s.question(r)
+	defer cancel()
+	e, err := s.engine.Status(ctx)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	m := &api.Metrics{
+		TopKMemoryMB:     float64(e.Memory.Engine()) / (1 << 20),
+		WindowSize:       messages.Window30d.String(),
+		Error:            api.NewError(true, messages.SketchError{}),
+		Boards:           e.Boards,
+		IngestionRateEPS: s.events.PerSecond(now),
+		QueryRateQPS:     s.queries.PerSecond(now),
+		Memory:           api.NewMemory(e.Memory),
+		Budget:           s.budget(),
+	}
+	var total messages.Ledger
+	for i := range e.Partitions {
+		p := &e.Partitions[i]
+		total.Sum(p.Ledger)
+		m.Topics += p.Topics
+		m.Rows += p.Rows
+		m.LagRecords += api.Lag(p.Ledger)
+		m.ActiveBuckets = max(m.ActiveBuckets, p.Slices)
+	}
+	m.Ledger = api.NewPartitionLedger(total)
+	return answer(w, m)
+}
+
+// prometheus answers GET /metrics.
+func (s *Server) prometheus(w http.ResponseWriter, r *http.Request) error {
+	if err := noParams(r); err != nil {
+		return err
+	}
+	s.metrics.Handler().ServeHTTP(w, r)
+	return nil
+}
+
+// samples are the engine's and the node's measurements, read at each scrape.
+func (s *Server) samples() ([]metrics.Sample, error) {
+	list := sampleList{}
+	node := &s.cfg.Node
+	list.add(false, "crest_info", "The node; always 1.", 1, "version", node.Version, "node", node.Name, "role", node.Role)
+	list.add(false, "crest_uptime_seconds", "Time since the node started.", time.Since(node.Started).Seconds())
+	list.add(false, "crest_ready", "1 once everything in the log is counted.", truth(s.engine.Ready() == nil))
+	list.add(false, "crest_engine_time_seconds", "Engine time, in seconds since 1970.", float64(s.engine.EngineTime())/float64(messages.Second))
+	for _, share := range s.budget() {
+		list.add(false, "crest_memory_limit_bytes", "Planned share of the memory budget.", float64(share.LimitBytes), "part", share.Part)
+		list.add(false, "crest_memory_used_bytes", "Used of that share.", float64(share.UsedBytes), "part", share.Part)
+	}
+	if node.Log != nil {
+		list.add(false, "crest_log_writable", "0 when the log takes no events.", truth(node.Log() == nil))
+	}
+	if node.Samples != nil {
+		list = append(list, node.Samples()...)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.QueryTimeout)
+	defer cancel()
+	e, err := s.engine.Status(ctx)
+	if err != nil {
+		return list, err
+	}
+	list.engine(e)
+	return list, nil
+}
+
+type sampleList []metrics.Sample
+
+// add appends a sample; labels are name, value, name, value, …
+func (l *sampleList) add(counter bool, name, help string, value float64, labels ...string) {
+	s := metrics.Sample{Name: name, Help: help, Counter: counter, Value: value}
+	if len(labels) > 0 {
+		s.Labels = make(map[string]string, len(labels)/2)
+		for i := 0; i < len(labels); i += 2 {
+			s.Labels[labels[i]] = labels[i+1]
+		}
+	}
+	*l = append(*l, s)
+}
+
+func (l *sampleList) engine(e *messages.EngineStatus) {
+	l.add(false, "crest_boards", "Boards kept because somebody asks for them.", float64(e.Boards))
+	for _, m := range memoryKinds(e.Memory) {
+		l.add(false, "crest_engine_memory_bytes", "Memory of the engine and its ids, by kind.", float64(m.bytes), "kind", m.kind)
+	}
+	for i := range e.Partitions {
+		l.partition(strconv.Itoa(i), &e.Partitions[i])
+	}
+}
+
+func (l *sampleList) partition(number string, p *messages.PartitionStatus) {
+	for _, c := range []struct {
+		name, help string
+		value      uint64
+	}{
+		{"crest_ledger_logged_total", "Events in the log.", p.Logged},
+		{"crest_ledger_counted_total", "Events counted.", p.Counted},
+		{"crest_ledger_duplicates_total", "Events dropped as repeats.", p.Duplicates},
+		{"crest_ledger_dead_lettered_total", "Events refused behind the log.", p.DeadLettered},
+		{"crest_ledger_late_total", "Events counted late.", p.Late},
+		{"crest_ledger_clamped_total", "Events counted at their arrival since they lay after it.", p.Clamped},
+	} {
+		l.add(true, c.name, c.help, float64(c.value), "partition", number)
+	}
+	for _, g := range []struct {
+		name, help string
+		value      float64
+	}{
+		{"crest_partition_lag_records", "Log entries durable but not counted yet.", float64(api.Lag(p.Ledger))},
+		{"crest_partition_failed", "1 when the partition has stopped.", truth(p.Failed != "")},
+		{"crest_partition_clock_seconds", "Partition clock, in seconds since 1970.", float64(p.Clock) / float64(messages.Second)},
+		{"crest_partition_topics", "Topic rows.", float64(p.Topics)},
+		{"crest_partition_rows", "All rows.", float64(p.Rows)},
+		{"crest_partition_slices", "Time slices kept.", float64(p.Slices)},
+	} {
+		l.add(false, g.name, g.help, g.value, "partition", number)
+	}
+}
+
+type kindBytes struct {
+	kind  string
+	bytes int64
+}
+
+func memoryKinds(m messages.Memory) []kindBytes {
+	return []kindBytes{
+		{"rows", m.Rows}, {"names", m.Names}, {"index", m.Index}, {"lists", m.Lists},
+		{"overlays", m.Overlays}, {"candidates", m.Candidates}, {"combine", m.Combine}, {"dedup", m.Dedup},
+	}
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

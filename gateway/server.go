@@ -1,0 +1,191 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/crestdb/crest/gateway/metrics"
+	"github.com/crestdb/crest/messages"
+)
+
+// Server is the HTTP edge of one node.
+type Server struct {
+	cfg      Config
+	identity *messages.LogIdentity
+	engine   Engine
+	log      *slog.Logger
+	router   *router
+	boards   *boardCache
+
+	metrics *metrics.Metrics
+	events  metrics.Rate // accepted
+	queries metrics.Rate
+
+	draining atomic.Bool
+	gate     *gate
+}
+
+// New makes the edge of a node; identity is that of its log. It starts
+// nothing.
+func New(cfg Config, identity *messages.LogIdentity, engine Engine) (*Server, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, identity: identity, engine: engine, log: cfg.Logger, gate: newGate(), boards: newBoardCache(boardCacheBytes)}
+	s.metrics = metrics.New(s.samples)
+	s.router = newRouter(s.routes())
+	return s, nil
+}
+
+// routes is all that is served; openapi.yaml describes the same.
+func (s *Server) routes() []route {
+	return []route{
+		{pattern: "/", get: s.page},
+		{pattern: "/openapi.yaml", get: s.openAPI},
+
+		{pattern: "/api/v1/trending", get: s.trending, query: true},
+		{pattern: "/trending", get: s.trending, query: true},
+		{pattern: "/api/trending", get: s.videoTrending, query: true},
+		{pattern: "/api/v1/trending/history", get: s.trendingHistory, query: true},
+		{pattern: topicsPrefix + "{topic}/count", get: s.count, query: true},
+		{pattern: topicsPrefix + "{topic}/history", get: s.history, query: true},
+		{pattern: topicsPrefix + "{topic}/rank", get: s.rank, query: true},
+		{pattern: "/api/v1/count", get: s.count, query: true},
+		{pattern: "/api/v1/history", get: s.history, query: true},
+		{pattern: "/api/v1/rank", get: s.rank, query: true},
+		{pattern: "/api/v1/counts", post: s.counts, query: true},
+		{pattern: "/api/v1/cells", get: s.cells, query: true},
+		{pattern: "/api/v1/topics", get: s.topics, query: true},
+
+		{pattern: "/livez", get: s.livez},
+		{pattern: "/readyz", get: s.readyz},
+		{pattern: "/metrics", get: s.prometheus},
+		{pattern: "/api/v1/health", get: s.health},
+		{pattern: "/api/v1/metrics", get: s.metricsJSON},
+		{pattern: "/api/v1/ledger", get: s.ledger},
+		{pattern: "/api/v1/status", get: s.status},
+	}
+}
+
+// Handler is the edge as a handler, for servers other than Run's.
+func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
+
+// Run serves until ctx ends. Then it accepts nothing new, lets requests in
+// flight finish within DrainTimeout, cuts off the rest, and returns when the
+// last of them is gone: nil after a stop, else why serving failed. It closes
+// ln. It runs once.
+func (s *Server) Run(ctx context.Context, ln net.Listener) error {
+	// Cancelled when the time to drain is over: what still waits then gives up.
+	requests, cutOff := context.WithCancel(context.WithoutCancel(ctx))
+	defer cutOff()
+	srv := &http.Server{
+		Handler:                      s.Handler(),
+		DisableGeneralOptionsHandler: true,
+		ReadHeaderTimeout:            s.cfg.HeaderTimeout,
+		ReadTimeout:                  s.cfg.ReadTimeout,
+		WriteTimeout:                 s.cfg.WriteTimeout,
+		IdleTimeout:                  s.cfg.IdleTimeout,
+		MaxHeaderBytes:               s.cfg.MaxHeaderBytes,
+		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+		BaseContext:                  func(net.Listener) context.Context { return requests },
+	}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(limit(ln, s.cfg.MaxConnections)) }()
+
+	var err error
+	select {
+	case err = <-served:
+		err = fmt.Errorf("serve http on %s: %w", ln.Addr(), err)
+	case <-ctx.Done():
+		s.draining.Store(true)
+		if drainErr := s.drain(srv); drainErr != nil {
+			s.log.Warn("requests cut off at the stop", "after", s.cfg.DrainTimeout)
+		}
+		<-served
+	}
+	cutOff()
+	_ = srv.Close() // connections that are left; their requests see it and end
+	s.gate.close()
+	return err
+}
+
+// drain waits for requests in flight, at most DrainTimeout.
+func (s *Server) drain(srv *http.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.DrainTimeout)
+	defer cancel()
+	err := srv.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return nil
+}
+
+// serve answers one request.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	rec := &recorder{ResponseWriter: w}
+	if !s.gate.enter() {
+		s.fail(rec, r, context.Canceled)
+		return
+	}
+	defer s.gate.leave()
+	started := time.Now()
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+
+	found, err := s.router.find(r)
+	pattern, method := "unknown", "other"
+	if found != nil {
+		pattern = found.pattern
+		if h := found.handlerFor(r.Method); h != nil {
+			method = r.Method
+			if found.query {
+				s.queries.Add(started, 1)
+			}
+			err = h(rec, r)
+		} else {
+			err = methodNotAllowed(rec, r, found)
+		}
+	}
+	if err != nil {
+		s.fail(rec, r, err)
+	}
+	s.metrics.Request(pattern, method, rec.status, time.Since(started))
+}
+
+func methodNotAllowed(w http.ResponseWriter, r *http.Request, found *route) error {
+	allow := found.allowed()
+	w.Header().Set("Allow", allow)
+	return &refusal{
+		status: http.StatusMethodNotAllowed,
+		title:  "Method not allowed",
+		detail: fmt.Sprintf("%s is not served here; this address takes %s.", quote(r.Method), allow),
+	}
+}
+
+// recorder remembers the status for the request's measurement.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return r.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

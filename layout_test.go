@@ -42,7 +42,7 @@ var libraries = map[string][]string{
 	"github.com/HdrHistogram/hdrhistogram-go": {"bench/load"},
 	"github.com/asynkron/protoactor-go":       {"actors/system.go"},
 	"github.com/cockroachdb/pebble/v2":        {"persistence"}, // its vfs alone
-	"github.com/dchest/siphash":               {"actors", "messages"},
+	"github.com/dchest/siphash":               {"actors", "gateway", "messages"},
 	"github.com/gofrs/flock":                  {"persistence"},
 	"github.com/klauspost/compress":           {"bench/accuracy", "bench/sim", "cmd/crest", "gateway"},
 	"github.com/pb33f/libopenapi":             {"gateway/*_test.go"},

@@ -1,0 +1,63 @@
+# make            builds bin/crest
+# make demo       a node, a lively stream and the moving board (ARGS="--for 1m" to stop by itself)
+# make test       go vet and the tests of every package, with the race detector where goroutines meet
+# make integration  the real binary over real HTTP: killed, restarted, retried against (see bench/sim)
+# make bench      Go benchmarks, then the tables of bench/accuracy and bench/load
+# make lint       gofmt, go vet, staticcheck, govulncheck
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+.PHONY: build demo test integration bench lint clean
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+TOOLS := $(CURDIR)/.cache/tools
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+# Plain state machines and values: the race detector finds nothing there and
+# makes their long property tests ten times slower.
+PURE := ^github.com/crestdb/crest(|/messages|/actors/(rank|sketch|window)|/bench/.*)$$
+
+build:
+	go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/crest ./cmd/crest
+
+demo: build
+	bin/crest demo $(ARGS)
+
+test:
+	go vet ./...
+	go list ./... | grep -E '$(PURE)' | xargs go test -timeout 9m
+	go list ./... | grep -vE '$(PURE)' | xargs go test -race -timeout 9m
+
+# CREST_DATA=DIR adds the recorded streams in DIR, CREST_CYCLES=200 the long
+# run of kills; see bench/README.md.
+integration:
+	go vet -tags e2e ./bench/sim
+	go test -tags e2e -count=1 -v -timeout 40m ./bench/sim
+
+BENCHTIME ?= 1s
+bench: build
+	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
+	go run ./bench/accuracy
+	go run ./bench/load -bin bin/crest
+
+lint: $(TOOLS)/staticcheck $(TOOLS)/govulncheck
+	@files=$$(gofmt -l .); \
+	if [ -n "$$files" ]; then echo "gofmt would change:"; echo "$$files"; exit 1; fi; echo "gofmt: clean"
+	go vet ./... && go vet -tags e2e ./bench/sim
+	$(TOOLS)/staticcheck ./... && $(TOOLS)/staticcheck -tags e2e ./bench/sim && echo "staticcheck: clean"
+	@if out=$$($(TOOLS)/govulncheck ./... 2>&1); then echo "$$out"; \
+	elif grep -q 'fetching vulnerabilities' <<<"$$out"; then \
+		echo "govulncheck: SKIPPED, its database could not be reached, so nothing is known about vulnerabilities:"; \
+		echo "$$out"; \
+	else echo "$$out"; exit 1; fi
+
+# Outside of go.mod: what checks the code is no part of the program.
+$(TOOLS)/staticcheck: Makefile
+	GOBIN=$(TOOLS) go install $(STATICCHECK) && touch $@
+$(TOOLS)/govulncheck: Makefile
+	GOBIN=$(TOOLS) go install $(GOVULNCHECK) && touch $@
+
+clean:
+	rm -rf bin .cache

@@ -9,10 +9,14 @@ type Ingested struct {
 
 	Accepted *int        `json:"accepted,omitempty"` // durable, retries included
 	Rejected *int        `json:"rejected,omitempty"`
-	Errors   []Rejection `json:"errors,omitempty"` // of the first 100 rejected events
+	Errors   []Rejection `json:"errors,omitzero"` // of the first 100 rejected events; a batch always has them
 
 	// Position can be given as after= to a reading request; empty with ack=none.
 	Position string `json:"position,omitempty"`
+	// Ack is "none" if the events are not durable yet.
+	Ack string `json:"ack,omitempty"`
+	// Detail is set if all events of a batch were rejected.
+	Detail string `json:"detail,omitempty"`
 }
 
 // Rejection says why one event of a batch was rejected.

@@ -1,0 +1,90 @@
+package decode
+
+import "bytes"
+
+// field is a key that means something; aliases are the same field.
+type field uint8
+
+const (
+	fieldOther field = iota // kept as it is
+	fieldTopic
+	fieldUser
+	fieldTime
+	fieldID
+	fieldCategory
+	fieldRegion
+	fieldCount
+	fieldLang
+	fieldSource
+	fieldDevice
+	fieldWatch
+	fieldCompleted
+	fieldMetadata
+)
+
+// fieldOf knows the keys of an event.
+func fieldOf(key []byte) field {
+	switch string(key) {
+	case "topic", "video_id":
+		return fieldTopic
+	case "user_id", "userId":
+		return fieldUser
+	case "timestamp", "ts":
+		return fieldTime
+	case "event_id":
+		return fieldID
+	case "count", "weight":
+		return fieldCount
+	case "watch_time_sec":
+		return fieldWatch
+	case "completed":
+		return fieldCompleted
+	case "metadata":
+		return fieldMetadata
+	}
+	return innerFieldOf(key)
+}
+
+// innerFieldOf knows the keys that mean the same inside "metadata".
+func innerFieldOf(key []byte) field {
+	switch string(key) {
+	case "category":
+		return fieldCategory
+	case "region":
+		return fieldRegion
+	case "lang":
+		return fieldLang
+	case "source":
+		return fieldSource
+	case "device":
+		return fieldDevice
+	}
+	return fieldOther
+}
+
+// The keys whose other spellings are refused: a reader that does not mind the
+// case would take "Topic" for the topic. Those that are only kept are not
+// among them.
+var (
+	innerNames = [][]byte{[]byte("category"), []byte("region"), []byte("lang"), []byte("source"), []byte("device")}
+	outerNames = append([][]byte{
+		[]byte("topic"), []byte("video_id"), []byte("user_id"), []byte("userId"), []byte("timestamp"), []byte("ts"),
+		[]byte("event_id"), []byte("count"), []byte("weight"), []byte("metadata"),
+	}, innerNames...)
+)
+
+// variantOf finds the known key that an unknown one equals but for its case.
+func variantOf(key []byte, inner bool) (known []byte) {
+	names := outerNames
+	if inner {
+		names = innerNames
+	}
+	for _, name := range names {
+		// Folding can change a letter's length (K and the Kelvin sign), by no
+		// more than a factor of three.
+		if len(key) >= len(name) && len(key) <= 3*len(name) && bytes.EqualFold(key, name) {
+			return name
+		}
+	}
+	return nil
+}

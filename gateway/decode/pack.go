@@ -1,0 +1,5 @@
+package decode
+
+type packScanner struct{ arena []byte }
+
+func (b *Builder) Msgpack(body []byte) error { return ErrEmpty }

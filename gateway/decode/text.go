@@ -1,0 +1,175 @@
+package decode
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// A string is scanned eight bytes at a time up to its next special byte: a
+// quote, a backslash, a control character (C0, DEL) or the first byte of a
+// longer UTF-8 sequence.
+
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// special marks the special bytes of a word by their high bits. The lowest
+// mark is always right; a mark above another one may be wrong.
+func special(w uint64) uint64 {
+	quote, slash := w^('"'*ones), w^('\\'*ones)
+	return ((quote-ones)&^quote | (slash-ones)&^slash | (w-0x20*ones)&^w | w | (w + ones)) & highs
+}
+
+// plain counts the bytes before the first special one.
+func plain(src []byte) int {
+	n := 0
+	for ; len(src)-n >= 8; n += 8 {
+		if m := special(binary.LittleEndian.Uint64(src[n:])); m != 0 {
+			return n + bits.TrailingZeros64(m)/8
+		}
+	}
+	for ; n < len(src); n++ {
+		if c := src[n]; c == '"' || c == '\\' || c < 0x20 || c >= 0x7f {
+			break
+		}
+	}
+	return n
+}
+
+// text is a string as it stands in the source, without its quotes.
+type text struct {
+	start, end int
+	escaped    bool // has backslashes
+	control    bool // has DEL or C1 characters, not counting escapes
+}
+
+// quoted scans a string, s.pos being at its opening quote, and checks its
+// UTF-8 and its escapes.
+func (s *jsonScanner) quoted() (t text, ok bool) {
+	src := s.src
+	pos := s.pos + 1
+	t.start = pos
+	for {
+		pos += plain(src[pos:])
+		if pos >= len(src) {
+			return t, s.fail(s.pos, "the string is not closed")
+		}
+		switch c := src[pos]; {
+		case c == '"':
+			t.end, s.pos = pos, pos+1
+			return t, true
+		case c == '\\':
+			n := escapeLength(src[pos:])
+			if n == 0 {
+				return t, s.fail(pos, `not an escape: want \" \\ \/ \b \f \n \r \t or \u and four hexadecimal digits, surrogates in pairs`)
+			}
+			t.escaped = true
+			pos += n
+		case c < 0x20:
+			return t, s.fail(pos, "a control character in a string must be escaped")
+		case c == 0x7f:
+			t.control = true
+			pos++
+		default:
+			r, n := utf8.DecodeRune(src[pos:])
+			if r == utf8.RuneError && n <= 1 {
+				return t, s.fail(pos, "invalid UTF-8")
+			}
+			t.control = t.control || r < 0xa0
+			pos += n
+		}
+	}
+}
+
+// escapeLength is the length of the escape at the start of src, 0 if it is
+// none. A pair of surrogates is one escape; half a pair is none.
+func escapeLength(src []byte) int {
+	if len(src) < 2 {
+		return 0
+	}
+	if src[1] != 'u' {
+		if bytes.IndexByte([]byte(`"\/bfnrt`), src[1]) < 0 {
+			return 0
+		}
+		return 2
+	}
+	r := hex4(src)
+	switch {
+	case r < 0:
+		return 0
+	case !utf16.IsSurrogate(r):
+		return 6
+	case len(src) >= 12 && utf16.DecodeRune(r, hex4(src[6:])) != utf8.RuneError:
+		return 12
+	}
+	return 0
+}
+
+// hex4 reads `\u` and four hexadecimal digits, or returns -1.
+func hex4(src []byte) rune {
+	if len(src) < 6 || src[0] != '\\' || src[1] != 'u' {
+		return -1
+	}
+	r := rune(0)
+	for _, c := range src[2:6] {
+		switch {
+		case '0' <= c && c <= '9':
+			c -= '0'
+		case 'a' <= c|0x20 && c|0x20 <= 'f':
+			c = c | 0x20 - 'a' + 10
+		default:
+			return -1
+		}
+		r = r<<4 | rune(c)
+	}
+	return r
+}
+
+// unescape appends the content of a string whose escapes have been checked.
+func unescape(dst, src []byte) []byte {
+	for len(src) > 0 {
+		n := bytes.IndexByte(src, '\\')
+		if n < 0 {
+			return append(dst, src...)
+		}
+		dst = append(dst, src[:n]...)
+		src = src[n:]
+		length := 2
+		switch c := src[1]; c {
+		case 'b':
+			dst = append(dst, '\b')
+		case 'f':
+			dst = append(dst, '\f')
+		case 'n':
+			dst = append(dst, '\n')
+		case 'r':
+			dst = append(dst, '\r')
+		case 't':
+			dst = append(dst, '\t')
+		case 'u':
+			r := hex4(src)
+			if length = 6; utf16.IsSurrogate(r) {
+				r, length = utf16.DecodeRune(r, hex4(src[6:])), 12
+			}
+			dst = utf8.AppendRune(dst, r)
+		default:
+			dst = append(dst, c)
+		}
+		src = src[length:]
+	}
+	return dst
+}
+
+// hasControl finds C0, DEL and C1 characters in valid UTF-8.
+func hasControl(s []byte) bool {
+	for i, c := range s {
+		if c < 0x20 || c == 0x7f || c == 0xc2 && s[i+1] < 0xa0 {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,344 @@
+package gateway
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/crestdb/crest/gateway/decode"
+	"github.com/crestdb/crest/messages"
+)
+
+// Log takes frames. Append returns when the frame is durable, and sets pos to
+// what is behind each of its blocks. An error means one of two things: the
+// frame is certainly not in the log; or nobody knows, and then the log takes
+// nothing any more until it has been opened again (messages.ErrStopped). So
+// within one process no frame appended later can be a second copy of one whose
+// append failed. The frame stays the caller's once Append has returned nil;
+// after an error its bytes may still be read.
+type Log interface {
+	Append(ctx context.Context, f *messages.Frame, pos messages.Position) error
+}
+
+// Counter is the part of the engine that ingest needs.
+type Counter interface {
+	// Admit is nil if the engine has room for the frame's events; else a
+	// *messages.RefusedError, or ErrNotReady, ErrStopped, ErrPartition. ids: they
+	// come with event ids or a key.
+	Admit(ctx context.Context, f *messages.Frame, ids bool) error
+	// Seen is what the applied log knows of an Idempotency-Key.
+	Seen(ctx context.Context, q *messages.KeyQuery) (messages.KeyVerdict, error)
+	// Await returns nil once everything before pos is applied.
+	Await(ctx context.Context, pos messages.Position) error
+}
+
+// ingestConfig is how events are taken.
+type ingestConfig struct {
+	Identity *messages.LogIdentity
+	// Now is the node clock; it stamps frames.
+	Now func() messages.Micros
+	// MaxAhead is the log's setting in force.
+	MaxAhead func() time.Duration
+	// KeepUserIDs stores users as they came, not as keyed hashes.
+	KeepUserIDs bool
+	// MaxBody bounds one body, decoded, in bytes.
+	MaxBody int
+	// MaxInFlight bounds what requests in flight hold together, in bytes: see
+	// budget. It must have room for the largest body as it arrives and as a
+	// frame.
+	MaxInFlight int64
+	// MaxWait bounds how long a request waits for its bytes.
+	MaxWait time.Duration
+	// Counted is called once per request with its events; may be nil.
+	Counted func(accepted, rejected int)
+	Logger  *slog.Logger
+}
+
+// maxBodyLimit bounds MaxBody: places in a body are kept in 32 bits.
+const maxBodyLimit = 1 << 30
+
+func (c *ingestConfig) validate() error {
+	switch {
+	case c.MaxBody < 1<<10 || c.MaxBody > maxBodyLimit:
+		return fmt.Errorf("max-body %d: want 1 KiB to 1 GiB", c.MaxBody)
+	case c.MaxInFlight < 4*int64(c.MaxBody):
+		return fmt.Errorf("bytes in flight %d: want at least four times max-body (%d)", c.MaxInFlight, c.MaxBody)
+	case c.MaxWait <= 0 || c.MaxWait > time.Minute:
+		return fmt.Errorf("wait for bytes in flight %v: want above 0s, at most 1m", c.MaxWait)
+	}
+	return nil
+}
+
+// ingest takes events: POST /api/v1/events. A request is read, decoded,
+// admitted by the engine, appended, and only then acknowledged.
+type ingest struct {
+	cfg      ingestConfig
+	log      Log
+	counter  Counter
+	budget   *budget
+	bodies   *bodyReader
+	builders builderPool
+	keys     *keyTable
+	hashKey  [2]uint64
+	stats    ingestCounters
+
+	// appends is cancelled when the time to drain is over, settling once all
+	// requests are gone.
+	appends, settling       context.Context
+	stopAppends, stopSettle context.CancelFunc
+
+	mu      sync.Mutex
+	closed  bool
+	working sync.WaitGroup // requests and appends behind ack=none
+	settles sync.WaitGroup // keys that wait to be applied
+}
+
+func newIngest(cfg ingestConfig, log Log, counter Counter) (*ingest, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
+	in := &ingest{cfg: cfg, log: log, counter: counter, keys: newKeyTable()}
+	in.budget = newBudget(cfg.MaxInFlight, cfg.MaxWait)
+	in.bodies = newBodyReader(cfg.MaxBody, in.budget)
+	in.builders.config = decode.Config{
+		Routes:      messages.NewRoutes(cfg.Identity),
+		MaxAhead:    cfg.MaxAhead,
+		KeepUserIDs: cfg.KeepUserIDs,
+	}
+	in.builders.config.UserKey[0], in.builders.config.UserKey[1] = cfg.Identity.Subkey("user")
+	in.hashKey[0], in.hashKey[1] = cfg.Identity.Subkey("body")
+	in.appends, in.stopAppends = context.WithCancel(context.Background())
+	in.settling, in.stopSettle = context.WithCancel(context.Background())
+	return in, nil
+}
+
+// Close refuses new requests and waits for those in flight, appends behind
+// ack=none included. When ctx ends it cuts off what still waits for the log.
+// It returns when nothing is left running.
+func (in *ingest) Close(ctx context.Context) {
+	in.mu.Lock()
+	in.closed = true
+	in.mu.Unlock()
+	done := make(chan struct{})
+	go func() { in.working.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		in.stopAppends()
+		<-done
+	}
+	in.stopAppends()
+	in.stopSettle() // there is nobody left to ask for the keys
+	in.settles.Wait()
+	in.bodies.close()
+}
+
+// enter counts a request in, unless ingest is closing.
+func (in *ingest) enter() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if !in.closed {
+		in.working.Add(1)
+	}
+	return !in.closed
+}
+
+// post takes the events of one request.
+func (in *ingest) post(w http.ResponseWriter, r *http.Request) error {
+	if !in.enter() {
+		return later(http.StatusServiceUnavailable, "Shutting down", "The node is shutting down and takes no events. Send the request again, with the same ids, once it is back.", retryAfter)
+	}
+	defer in.working.Done()
+	o, err := in.take(w, r)
+	if err == nil {
+		err = o.write(w)
+	}
+	in.stats.request(err)
+	return err
+}
+
+// take is post up to the answer.
+func (in *ingest) take(w http.ResponseWriter, r *http.Request) (*outcome, error) {
+	req, err := readIngestRequest(w, r)
+	if err != nil {
+		return nil, err
+	}
+	body, err := in.bodies.read(r, req.encoding)
+	defer body.release()
+	if err != nil {
+		return nil, err
+	}
+	in.stats.bytesIn.Add(uint64(len(body.data)))
+	if req.media == mediaUnknown {
+		req.media = sniff(body.data)
+	}
+	ctx, cancel := in.cutOff(r.Context())
+	defer cancel()
+	if req.key != "" {
+		return in.takeKeyed(ctx, req, body)
+	}
+	p, err := in.prepare(ctx, req, body, in.cfg.Now())
+	if err != nil {
+		return nil, err
+	}
+	return in.commit(ctx, req, p, nil)
+}
+
+// cutOff is a request's context that also ends when the time to drain is over.
+func (in *ingest) cutOff(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(in.appends, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+// prepared is a decoded body: its frame and what will be answered.
+type prepared struct {
+	builder *decode.Builder
+	charged int64 // bytes of the budget
+	frame   *messages.Frame
+	outcome *outcome
+}
+
+// prepare decodes a body as of a stamp, and releases it. The caller discards
+// the result.
+func (in *ingest) prepare(ctx context.Context, req *ingestRequest, body *bodyBuffer, stamp messages.Micros) (*prepared, error) {
+	b := in.builders.get(len(body.data))
+	p := &prepared{builder: b, charged: int64(max(len(body.data), b.Capacity()))}
+	if err := in.budget.take(ctx, p.charged); err != nil {
+		in.builders.put(b)
+		return nil, err
+	}
+	b.Reset(stamp)
+	err := decodeBody(b, req.media, body.data)
+	body.release()
+	// Text may grow where it is kept; that is known only now.
+	if more := int64(b.Capacity()) - p.charged; more > 0 {
+		in.budget.force(more)
+		p.charged += more
+	}
+	if err != nil {
+		in.discard(p)
+		return nil, broken400(req.media, err)
+	}
+	p.outcome = outcomeOf(b, req)
+	return p, nil
+}
+
+func decodeBody(b *decode.Builder, m media, body []byte) error {
+	switch m {
+	case mediaNDJSON:
+		return b.NDJSON(body)
+	case mediaMsgpack:
+		return b.Msgpack(body)
+	}
+	return b.JSON(body)
+}
+
+// discard gives back what prepare took.
+func (in *ingest) discard(p *prepared) {
+	in.builders.put(p.builder)
+	in.budget.give(p.charged)
+}
+
+// commit appends what was prepared, if there is anything, and settles what is
+// answered. With ack=none it does so behind the answer. landed, if not nil, is
+// called once it is known whether the frame is in the log, with the position
+// of a frame that is.
+func (in *ingest) commit(ctx context.Context, req *ingestRequest, p *prepared, landed func(messages.Position)) (*outcome, error) {
+	if landed == nil {
+		landed = func(messages.Position) {}
+	}
+	if p.outcome.accepted == 0 {
+		defer in.discard(p)
+		landed(nil)
+		in.counted(p.outcome)
+		return p.outcome, nil
+	}
+	if p.frame == nil {
+		p.frame = p.builder.Frame("", messages.BodyHash{})
+	}
+	if err := in.counter.Admit(ctx, p.frame, p.builder.IDs() || p.frame.Key != ""); err != nil {
+		in.discard(p)
+		landed(nil)
+		return nil, err
+	}
+	if !req.ackNone {
+		err := in.append(p, landed)
+		return p.outcome, err
+	}
+	atOnce := *p.outcome // the background sets the position in the other one
+	in.working.Add(1)    // within a request, so before Close waits
+	go func() {
+		defer in.working.Done()
+		if err := in.append(p, landed); err != nil {
+			in.stats.lost.Add(uint64(atOnce.accepted))
+			in.cfg.Logger.Error("events answered with ack=none are lost", "events", atOnce.accepted, "error", err)
+		}
+	}()
+	return &atOnce, nil
+}
+
+// append makes a frame durable. It does not end with the client's interest,
+// which would leave the frame's fate open; Close ends it.
+func (in *ingest) append(p *prepared, landed func(messages.Position)) error {
+	pos := make(messages.Position, in.cfg.Identity.Partitions)
+	if err := in.log.Append(in.appends, p.frame, pos); err != nil {
+		in.budget.give(p.charged) // but the builder is not used again: see Log
+		landed(nil)
+		return fmt.Errorf("append events: %w", err)
+	}
+	p.outcome.position = pos.Token(in.cfg.Identity.ID)
+	in.counted(p.outcome)
+	landed(pos)
+	in.discard(p)
+	return nil
+}
+
+func (in *ingest) counted(o *outcome) {
+	in.stats.accepted.Add(uint64(o.accepted))
+	in.stats.rejected.Add(uint64(o.rejected))
+	if in.cfg.Counted != nil {
+		in.cfg.Counted(o.accepted, o.rejected)
+	}
+}
+
+// broken400 is the answer to a body that cannot be understood.
+func broken400(m media, err error) error {
+	detail := "The body is malformed at " + err.Error() + ". Nothing of it is counted."
+	extra := map[string]any{}
+	switch e := err.(type) {
+	case *decode.SyntaxError:
+		if e.Line > 0 {
+			extra["line"], extra["column"] = e.Line, e.Column
+		} else {
+			extra["offset"] = e.Offset
+		}
+	default:
+		detail = sentence(err.Error()) + " Send one event, or a batch of at least one."
+	}
+	return &refusal{status: http.StatusBadRequest, title: "Malformed body", detail: detail, extra: extra}
+}
+
+// positionToken is the token of a position that is encoded already.
+func positionToken(encoded []byte) string { return base64.RawURLEncoding.EncodeToString(encoded) }
+
+// ServeHTTP is post as a handler.
+func (in *ingest) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	err := error(nil)
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		err = &refusal{status: http.StatusMethodNotAllowed, title: "Method not allowed",
+			detail: fmt.Sprintf("%s is not served here; events are sent with POST.", strings.ToUpper(clip(r.Method)))}
+	} else {
+		err = in.post(w, r)
+	}
+	if err != nil {
+		p := problemOf(err, 0)
+		problem(w, r, p.status, p.title, p.detail, p.extra)
+	}
+}

@@ -1,0 +1,58 @@
+package bench
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+)
+
+// Usage is what a node took of the machine so far.
+type Usage struct {
+	CPU      time.Duration // of all its threads
+	Resident int64         // bytes now
+	Peak     int64         // bytes at most
+}
+
+// clockTick is the unit of CPU times in /proc: USER_HZ, which is 100 on every
+// Linux.
+const clockTick = 10 * time.Millisecond
+
+// Usage reads the node's account from /proc.
+func (n *Node) Usage() (Usage, error) {
+	dir := fmt.Sprintf("/proc/%d", n.cmd.Process.Pid)
+	stat, err := os.ReadFile(dir + "/stat")
+	if err != nil {
+		return Usage{}, fmt.Errorf("usage of node: %w", err)
+	}
+	// The name, which may hold blanks, ends with the last parenthesis; utime
+	// and stime are the 12th and 13th field behind it.
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	var u Usage
+	for _, f := range fields[11:13] {
+		ticks, err := strconv.ParseInt(string(f), 10, 64)
+		if err != nil {
+			return Usage{}, fmt.Errorf("usage of node: %w", err)
+		}
+		u.CPU += time.Duration(ticks) * clockTick
+	}
+	status, err := os.ReadFile(dir + "/status")
+	if err != nil {
+		return Usage{}, fmt.Errorf("usage of node: %w", err)
+	}
+	u.Resident, u.Peak = kilobytes(status, "VmRSS:"), kilobytes(status, "VmHWM:")
+	return u, nil
+}
+
+// kilobytes reads a line such as "VmRSS:   1234 kB", in bytes; 0 if there is
+// none.
+func kilobytes(status []byte, name string) int64 {
+	for line := range bytes.Lines(status) {
+		if f := bytes.Fields(line); len(f) == 3 && string(f[0]) == name {
+			n, _ := strconv.ParseInt(string(f[1]), 10, 64)
+			return n << 10
+		}
+	}
+	return 0
+}

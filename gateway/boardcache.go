@@ -10,9 +10,6 @@ import (
 	"github.com/crestdb/crest/messages"
 )
 
-// boardCacheBytes bounds the encoded boards that are kept.
-const boardCacheBytes = 8 << 20
-
 // boardCache keeps boards encoded, so that one that many ask for is encoded
 // once. It is bounded in bytes; when it is full everything goes, since boards
 // that are asked for come back at once.
@@ -79,6 +76,13 @@ func (c *boardCache) put(key string, e encodedBoard) {
 	}
 	c.entries[key] = e
 	c.bytes += size
+}
+
+// size is how many bytes are kept.
+func (c *boardCache) size() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.bytes
 }
 
 // etag names rows and bounds of one question. It is weak: as_of may differ

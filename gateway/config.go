@@ -7,6 +7,7 @@ import (
 
 	"github.com/crestdb/crest/gateway/api"
 	"github.com/crestdb/crest/gateway/metrics"
+	"github.com/crestdb/crest/messages"
 )
 
 // Config is how the edge behaves and what it tells about its node.
@@ -34,6 +35,21 @@ type Config struct {
 	// listener's backlog until one closes. Default 8192.
 	MaxConnections int
 
+	// Now is the node clock, the same for stamps and questions. Required.
+	Now func() messages.Micros
+	// MaxBody bounds the body of an ingest request, decoded. Default 16 MiB.
+	MaxBody int
+	// MaxInFlight bounds what ingest requests in flight hold together, at least
+	// four bodies. Default 128 MiB.
+	MaxInFlight int64
+	// MaxWait bounds how long an ingest request waits for its part of
+	// MaxInFlight; then it is refused (429). Default 1 s.
+	MaxWait time.Duration
+	// KeepUserIDs stores users as they came, not as keyed hashes. Default off.
+	KeepUserIDs bool
+	// AnswerBytes bounds the encoded boards that are kept. Default 8 MiB.
+	AnswerBytes int
+
 	// QueryTimeout bounds the engine's work on a question, waiting for after=
 	// included. Default 5 s.
 	QueryTimeout time.Duration
@@ -51,14 +67,15 @@ type Node struct {
 	Started time.Time
 	// Log is nil, or why the log takes no events. Optional.
 	Log func() error
-	// Budget is how the memory budget is split, and what is used. Optional.
+	// Budget is how the memory of the rest of the node is split, and what is
+	// used; the edge adds its own parts. Optional.
 	Budget func() []api.Share
 	// Samples are further measurements for GET /metrics, such as those of the
 	// log. Optional.
 	Samples func() []metrics.Sample
 }
 
-// DefaultConfig is safe to run; Node is for the caller to fill in.
+// DefaultConfig has every default; Now has to be set, and Node should be.
 func DefaultConfig() Config {
 	return Config{
 		Node:           Node{Name: "crest", Role: "single", Version: "dev", Started: time.Now()},
@@ -69,6 +86,10 @@ func DefaultConfig() Config {
 		IdleTimeout:    2 * time.Minute,
 		MaxHeaderBytes: 32 << 10,
 		MaxConnections: 8192,
+		MaxBody:        16 << 20,
+		MaxInFlight:    128 << 20,
+		MaxWait:        time.Second,
+		AnswerBytes:    8 << 20,
 		QueryTimeout:   5 * time.Second,
 		DrainTimeout:   10 * time.Second,
 	}
@@ -98,6 +119,10 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("gateway: no logger")
 	case c.Node.Name == "" || c.Node.Role == "" || c.Node.Version == "" || c.Node.Started.IsZero():
 		return fmt.Errorf("gateway: node %q, role %q, version %q, started %v: want all of them", c.Node.Name, c.Node.Role, c.Node.Version, c.Node.Started)
+	case c.Now == nil:
+		return fmt.Errorf("gateway: no clock")
+	case c.AnswerBytes < 0:
+		return fmt.Errorf("gateway: answer bytes %d: want 0 or more", c.AnswerBytes)
 	case c.MaxHeaderBytes < 4<<10 || c.MaxHeaderBytes > 1<<20:
 		return fmt.Errorf("gateway: max header bytes %d: want 4 KiB to 1 MiB", c.MaxHeaderBytes)
 	case c.MaxConnections < 1 || c.MaxConnections > 1<<20:

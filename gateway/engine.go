@@ -10,6 +10,8 @@ import (
 // moment and is immutable. A query with After waits for it until the context
 // ends and then fails with messages.ErrBehind.
 type Engine interface {
+	Counter
+
 	Board(ctx context.Context, q *messages.BoardQuery) (*messages.Board, error)
 	Counts(ctx context.Context, q *messages.CountQuery) (*messages.Counts, error)
 	Rank(ctx context.Context, q *messages.RankQuery) (*messages.Rank, error)
@@ -21,6 +23,8 @@ type Engine interface {
 	Ledger(ctx context.Context) ([]messages.Ledger, error)
 	Status(ctx context.Context) (*messages.EngineStatus, error)
 
+	// Settings are those in force as of what is counted.
+	Settings() messages.Settings
 	// Ready is nil once everything that was in the log at the start is counted;
 	// else messages.ErrNotReady with how far it is, or why it never will be.
 	Ready() error

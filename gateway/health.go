@@ -126,16 +126,25 @@ func (s *Server) settings(in messages.Settings) api.Settings {
 	return api.Settings{
 		Clock:         s.identity.Clock.String(),
 		Partitions:    s.identity.Partitions,
-		DedupWindow:   in.DedupWindow.String(),
-		MaxAhead:      in.MaxAhead.String(),
+		DedupWindow:   length(in.DedupWindow),
+		MaxAhead:      length(in.MaxAhead),
 		MaxCategories: in.MaxCategories,
 		MaxRegions:    in.MaxRegions,
 	}
 }
 
+func length(d time.Duration) string {
+	return messages.FormatLength(messages.Micros(d / time.Microsecond))
+}
+
+// budget is how the memory is split: the node's shares, and the edge's own.
 func (s *Server) budget() []api.Share {
-	if s.cfg.Node.Budget == nil {
-		return []api.Share{}
+	shares := []api.Share{
+		{Part: "requests", LimitBytes: s.cfg.MaxInFlight, UsedBytes: s.ingest.Stats().InFlight},
+		{Part: "answers", LimitBytes: int64(s.cfg.AnswerBytes), UsedBytes: int64(s.boards.size())},
 	}
-	return s.cfg.Node.Budget()
+	if s.cfg.Node.Budget != nil {
+		shares = append(s.cfg.Node.Budget(), shares...)
+	}
+	return shares
 }

@@ -151,5 +151,5 @@ func divisor(window, grid messages.Micros) messages.Micros {
 }
 
 func noGranularity(w messages.Window, grid messages.Micros) error {
-	return badParameter("window", w.String(), "for a history, a multiple of "+messages.FormatLength(grid))
+	return badParameter("window", w.String(), "a multiple of "+messages.FormatLength(grid)+" for a history")
 }

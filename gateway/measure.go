@@ -67,6 +67,7 @@ func (s *Server) samples() ([]metrics.Sample, error) {
 		list.add(false, "crest_memory_limit_bytes", "Planned share of the memory budget.", float64(share.LimitBytes), "part", share.Part)
 		list.add(false, "crest_memory_used_bytes", "Used of that share.", float64(share.UsedBytes), "part", share.Part)
 	}
+	list.ingest(s.ingest.Stats())
 	if node.Log != nil {
 		list.add(false, "crest_log_writable", "0 when the log takes no events.", truth(node.Log() == nil))
 	}
@@ -95,6 +96,20 @@ func (l *sampleList) add(counter bool, name, help string, value float64, labels 
 		}
 	}
 	*l = append(*l, s)
+}
+
+func (l *sampleList) ingest(s IngestStats) {
+	l.add(true, "crest_events_accepted_total", "Events durable since the node started.", float64(s.Accepted))
+	l.add(true, "crest_events_rejected_total", "Events rejected since the node started.", float64(s.Rejected))
+	l.add(true, "crest_events_lost_total", "Events answered with ack=none that did not get into the log.", float64(s.Lost))
+	for _, o := range []struct {
+		outcome string
+		n       uint64
+	}{{"taken", s.Taken}, {"faulty", s.Faulty}, {"refused", s.Refused}, {"unavailable", s.Unavailable}} {
+		l.add(true, "crest_ingest_requests_total", "Ingest requests: taken, at fault (4xx), refused for lack of room (429), not possible (5xx).", float64(o.n), "outcome", o.outcome)
+	}
+	l.add(true, "crest_ingest_repeats_total", "Ingest requests answered from their Idempotency-Key.", float64(s.Repeats))
+	l.add(true, "crest_ingest_body_bytes_total", "Bytes of ingest bodies, decoded.", float64(s.BytesIn))
 }
 
 func (l *sampleList) engine(e *messages.EngineStatus) {

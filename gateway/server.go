@@ -22,25 +22,44 @@ type Server struct {
 	log      *slog.Logger
 	router   *router
 	boards   *boardCache
+	ingest   *ingest
 
 	metrics *metrics.Metrics
 	events  metrics.Rate // accepted
-	queries metrics.Rate
+	queries metrics.Rate // questions
 
 	draining atomic.Bool
 	gate     *gate
 }
 
-// New makes the edge of a node; identity is that of its log. It starts
-// nothing.
-func New(cfg Config, identity *messages.LogIdentity, engine Engine) (*Server, error) {
+// New makes the edge of a node; identity is that of its log. Run or Close ends
+// it.
+func New(cfg Config, identity *messages.LogIdentity, log Log, engine Engine) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, identity: identity, engine: engine, log: cfg.Logger, gate: newGate(), boards: newBoardCache(boardCacheBytes)}
+	s := &Server{cfg: cfg, identity: identity, engine: engine, log: cfg.Logger, gate: newGate(), boards: newBoardCache(cfg.AnswerBytes)}
+	var err error
+	if s.ingest, err = newIngest(s.ingestConfig(), log, engine); err != nil {
+		return nil, err
+	}
 	s.metrics = metrics.New(s.samples)
 	s.router = newRouter(s.routes())
 	return s, nil
+}
+
+func (s *Server) ingestConfig() ingestConfig {
+	return ingestConfig{
+		Identity:    s.identity,
+		Now:         s.cfg.Now,
+		MaxAhead:    func() time.Duration { return s.engine.Settings().MaxAhead },
+		KeepUserIDs: s.cfg.KeepUserIDs,
+		MaxBody:     s.cfg.MaxBody,
+		MaxInFlight: s.cfg.MaxInFlight,
+		MaxWait:     s.cfg.MaxWait,
+		Counted:     func(accepted, _ int) { s.events.Add(time.Now(), accepted) },
+		Logger:      s.log,
+	}
 }
 
 // routes is all that is served; openapi.yaml describes the same.
@@ -48,6 +67,10 @@ func (s *Server) routes() []route {
 	return []route{
 		{pattern: "/", get: s.page},
 		{pattern: "/openapi.yaml", get: s.openAPI},
+
+		{pattern: "/api/v1/events", post: s.ingest.post},
+		{pattern: "/api/v1/event", post: s.ingest.post},
+		{pattern: "/event", post: s.ingest.post},
 
 		{pattern: "/api/v1/trending", get: s.trending, query: true},
 		{pattern: "/trending", get: s.trending, query: true},
@@ -73,8 +96,17 @@ func (s *Server) routes() []route {
 	}
 }
 
-// Handler is the edge as a handler, for servers other than Run's.
+// Handler is the edge as a handler, for servers other than Run's; whoever uses
+// it calls Close.
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
+
+// Close takes no more requests and waits for those in flight; when ctx ends,
+// what still waits for the log is cut off. Run does it by itself.
+func (s *Server) Close(ctx context.Context) {
+	s.draining.Store(true)
+	s.ingest.Close(ctx)
+	s.gate.close()
+}
 
 // Run serves until ctx ends. Then it accepts nothing new, lets requests in
 // flight finish within DrainTimeout, cuts off the rest, and returns when the
@@ -102,28 +134,20 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	select {
 	case err = <-served:
 		err = fmt.Errorf("serve http on %s: %w", ln.Addr(), err)
+		served <- nil
 	case <-ctx.Done():
-		s.draining.Store(true)
-		if drainErr := s.drain(srv); drainErr != nil {
-			s.log.Warn("requests cut off at the stop", "after", s.cfg.DrainTimeout)
-		}
-		<-served
 	}
-	cutOff()
-	_ = srv.Close() // connections that are left; their requests see it and end
-	s.gate.close()
-	return err
-}
-
-// drain waits for requests in flight, at most DrainTimeout.
-func (s *Server) drain(srv *http.Server) error {
-	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.DrainTimeout)
+	s.draining.Store(true)
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.DrainTimeout)
 	defer cancel()
-	err := srv.Shutdown(ctx)
-	if errors.Is(err, context.DeadlineExceeded) {
-		return err
+	if srv.Shutdown(drain) != nil && drain.Err() != nil {
+		s.log.Warn("requests are cut off at the stop", "after", s.cfg.DrainTimeout)
+		_ = srv.Close() // their connections
+		cutOff()
 	}
-	return nil
+	<-served
+	s.Close(drain)
+	return err
 }
 
 // serve answers one request.
@@ -143,10 +167,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		pattern = found.pattern
 		if h := found.handlerFor(r.Method); h != nil {
 			method = r.Method
-			if found.query {
-				s.queries.Add(started, 1)
-			}
-			err = h(rec, r)
+			err = s.call(h, found, rec, r)
 		} else {
 			err = methodNotAllowed(rec, r, found)
 		}
@@ -155,6 +176,18 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		s.fail(rec, r, err)
 	}
 	s.metrics.Request(pattern, method, rec.status, time.Since(started))
+}
+
+// call answers by a handler. While the log is replayed nothing is asked: the
+// answers would lack events that were acknowledged, and not say so.
+func (s *Server) call(h handler, found *route, w http.ResponseWriter, r *http.Request) error {
+	if found.query {
+		if err := s.engine.Ready(); errors.Is(err, messages.ErrNotReady) {
+			return err
+		}
+		s.queries.Add(time.Now(), 1)
+	}
+	return h(w, r)
 }
 
 func methodNotAllowed(w http.ResponseWriter, r *http.Request, found *route) error {

@@ -37,8 +37,11 @@ func newError(resp *http.Response, body []byte) *Error {
 	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds >= 0 {
 		e.RetryAfter = time.Duration(seconds) * time.Second
 	}
+	// A batch of which all is rejected is answered in its own shape: without a
+	// title, with detail and errors.
 	var p struct {
-		api.Problem
+		Title  string          `json:"title"`
+		Detail string          `json:"detail"`
 		Errors []api.Rejection `json:"errors"`
 	}
 	if err := json.Unmarshal(body, &p); err == nil {

@@ -15,8 +15,6 @@ import (
 type Metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.HistogramVec
-	accepted prometheus.Counter
-	rejected prometheus.Counter
 }
 
 // durationBuckets run from 100 µs (a board from the cache) to 10 s (a wait for
@@ -33,17 +31,9 @@ func New(samples func() ([]Sample, error)) *Metrics {
 			Help:    "Time to answer a request, by route and status.",
 			Buckets: durationBuckets,
 		}, []string{"route", "method", "status"}),
-		accepted: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "crest_events_accepted_total",
-			Help: "Events acknowledged since the node started.",
-		}),
-		rejected: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "crest_events_rejected_total",
-			Help: "Events rejected since the node started.",
-		}),
 	}
 	m.registry.MustRegister(
-		m.requests, m.accepted, m.rejected,
+		m.requests,
 		sampler(samples),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -55,12 +45,6 @@ func New(samples func() ([]Sample, error)) *Metrics {
 // few, so that the number of series is bounded.
 func (m *Metrics) Request(route, method string, status int, took time.Duration) {
 	m.requests.WithLabelValues(route, method, strconv.Itoa(status)).Observe(took.Seconds())
-}
-
-// Events records the verdict on the events of a request.
-func (m *Metrics) Events(accepted, rejected int) {
-	m.accepted.Add(float64(accepted))
-	m.rejected.Add(float64(rejected))
 }
 
 // Handler serves the exposition. A failing source costs its samples, not the

@@ -1,0 +1,28 @@
+package eventlog
+
+import (
+	"errors"
+	"fmt"
+)
+
+// CorruptError says that what was durable is not there any more, or was
+// changed. Open returns it instead of opening; Verify says what is lost.
+type CorruptError struct {
+	File   string // base name of the damaged or missing file
+	Byte   int64  // where the damage begins
+	Reason string
+}
+
+func (e *CorruptError) Error() string {
+	return fmt.Sprintf("%s is damaged at byte %d: %s; crest log verify tells what is lost", e.File, e.Byte, e.Reason)
+}
+
+// What can be wrong with a frame. Below the durable length each is
+// corruption, above it the end of what can be kept.
+var (
+	errLength   = errors.New("impossible frame length")
+	errPastEnd  = errors.New("frame runs past the end")
+	errChecksum = errors.New("checksum")
+	errShape    = errors.New("malformed frame")
+	errGap      = errors.New("offsets do not continue the log")
+)

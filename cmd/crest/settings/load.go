@@ -18,7 +18,8 @@ type Sources struct {
 }
 
 // Load puts the sources over the defaults. Its errors are the user's to mend,
-// and of one line.
+// and of one line. Each value is in its own range; whether they go together is
+// for the node to say.
 func Load(src Sources) (*Settings, error) {
 	s := Default()
 	s.given = map[string]Origin{}
@@ -38,15 +39,7 @@ func Load(src Sources) (*Settings, error) {
 		}
 	}
 	s.deriveDefaults()
-	return &s, s.validate()
-}
-
-// validate checks what no setting can check alone.
-func (s *Settings) validate() error {
-	if s.DedupMemory > s.Memory {
-		return fmt.Errorf("dedup-memory %s: want at most memory, which is %s", FormatSize(s.DedupMemory), FormatSize(s.Memory))
-	}
-	return nil
+	return &s, nil
 }
 
 // loadFile reads a YAML file: one mapping from names to plain values.

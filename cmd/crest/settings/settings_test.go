@@ -38,7 +38,7 @@ func TestDefaultsNeedNothing(t *testing.T) {
 }
 
 func TestFlagBeatsEnvironmentBeatsFile(t *testing.T) {
-	const content = "memory: 1MiB\nmax-regions: 1\nhttp: :1\nkeep-user-ids: true\n"
+	const content = "memory: 64MiB\nmax-regions: 1\nhttp: :1\nkeep-user-ids: true\n"
 	for _, c := range []struct {
 		name    string
 		environ []string
@@ -48,10 +48,10 @@ func TestFlagBeatsEnvironmentBeatsFile(t *testing.T) {
 		http    string
 		origin  settings.Origin // of max-regions, without the folder
 	}{
-		{"file alone", nil, nil, 1 << 20, 1, ":1", "crest.yaml:2"},
-		{"environment over file", []string{"CREST_MAX_REGIONS=2", "HOME=/"}, nil, 1 << 20, 2, ":1", "CREST_MAX_REGIONS"},
-		{"flag over both", []string{"CREST_MAX_REGIONS=2", "CREST_HTTP=:2"}, map[string]string{"max-regions": "3"}, 1 << 20, 3, ":2", "--max-regions"},
-		{"flag over file", nil, map[string]string{"memory": "2MiB", "http": ":3"}, 2 << 20, 1, ":3", "crest.yaml:2"},
+		{"file alone", nil, nil, 64 << 20, 1, ":1", "crest.yaml:2"},
+		{"environment over file", []string{"CREST_MAX_REGIONS=2", "HOME=/"}, nil, 64 << 20, 2, ":1", "CREST_MAX_REGIONS"},
+		{"flag over both", []string{"CREST_MAX_REGIONS=2", "CREST_HTTP=:2"}, map[string]string{"max-regions": "3"}, 64 << 20, 3, ":2", "--max-regions"},
+		{"flag over file", nil, map[string]string{"memory": "96MiB", "http": ":3"}, 96 << 20, 1, ":3", "crest.yaml:2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, err := settings.Load(settings.Sources{File: file(t, content), Environ: c.environ, Flags: c.flags})
@@ -114,7 +114,7 @@ func TestErrorsAreOneClearLine(t *testing.T) {
 		{name: "value in variable", environ: []string{"CREST_PARTITIONS=0"}, want: []string{"CREST_PARTITIONS", `partitions "0"`, "1 to 1024"}},
 		{name: "empty variable", environ: []string{"CREST_DATA="}, want: []string{"CREST_DATA", "folder"}},
 		{name: "size", flags: map[string]string{"memory": "12XB"}, want: []string{"--memory", `"12XB"`, "512MiB"}},
-		{name: "size too small", flags: map[string]string{"memory": "1"}, want: []string{"--memory", "at least 1MiB"}},
+		{name: "size too small", flags: map[string]string{"memory": "1"}, want: []string{"--memory", "at least 32MiB"}},
 		{name: "negative size", flags: map[string]string{"max-body": "-1MiB"}, want: []string{"--max-body", "512MiB"}},
 		{name: "duration", flags: map[string]string{"dedup-window": "10"}, want: []string{"--dedup-window", "1s to 24h", "10m"}},
 		{name: "duration too long", flags: map[string]string{"dedup-window": "2d"}, want: []string{"--dedup-window", "1s to 24h"}},
@@ -126,7 +126,6 @@ func TestErrorsAreOneClearLine(t *testing.T) {
 		{name: "log level", flags: map[string]string{"log-level": "loud"}, want: []string{"--log-level", "debug, info"}},
 		{name: "log format", flags: map[string]string{"log-format": "xml"}, want: []string{"--log-format", "text or json"}},
 		{name: "switch", flags: map[string]string{"keep-user-ids": "perhaps"}, want: []string{"--keep-user-ids", "true or false"}},
-		{name: "dedup above memory", flags: map[string]string{"memory": "8MiB", "dedup-memory": "9MiB"}, want: []string{"dedup-memory 9MiB", "8MiB"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			src := settings.Sources{Environ: c.environ, Flags: c.flags}

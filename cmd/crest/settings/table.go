@@ -43,7 +43,7 @@ var Table = []*Setting{
 	},
 	{
 		Name: "memory", Value: "SIZE", Usage: "all the memory that the node plans with",
-		parse:  size(func(s *Settings) *int64 { return &s.Memory }, 1<<20),
+		parse:  size(func(s *Settings) *int64 { return &s.Memory }, 32<<20),
 		format: func(s *Settings) string { return FormatSize(s.Memory) },
 	},
 	{

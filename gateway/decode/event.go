@@ -98,6 +98,16 @@ func (e *event) unknown(key []byte, inner bool) {
 	}
 }
 
+// unique refuses an event with a key that its object had before.
+func (e *event) unique(object uint32, key span, text texts) {
+	switch {
+	case e.keys.used >= MaxKeys:
+		e.reject("more than %d keys", MaxKeys)
+	case !e.keys.add(object, key, text):
+		e.reject("%s: given twice", shorten(text.of(key)))
+	}
+}
+
 // set takes a field's value. keep tells the scanner to put the member as it is
 // into extra.
 func (e *event) set(f field, key []byte, v *value) (keep bool) {
@@ -296,8 +306,12 @@ func (e *event) members(inner bool) *[]byte {
 	return m
 }
 
-// bounded refuses an event that wants too much kept.
+// bounded tells whether it is worth keeping more; it refuses an event that
+// wants too much kept.
 func (e *event) bounded() bool {
+	if e.rejected {
+		return false
+	}
 	if len(e.extra)+len(e.inner) > MaxExtraBytes {
 		e.reject("the keys that are only kept take more than %d bytes", MaxExtraBytes)
 		return false
@@ -312,6 +326,8 @@ func describe(v *value) string {
 		return strconv.QuoteToGraphic(shorten(v.text))
 	case kindInteger, kindNumber, kindBool:
 		return shorten(v.text)
+	case kindMoment:
+		return v.moment.Time().Format(time.RFC3339Nano)
 	}
 	return kindNames[v.kind]
 }

@@ -62,7 +62,7 @@ func (s *jsonScanner) object(e *event, depth int, inner bool) bool {
 		}
 		if f == fieldOther {
 			e.unknown(content, inner)
-			s.unique(e, object, key)
+			e.unique(object, key, s.texts())
 		} else {
 			e.see(f, content, inner)
 		}
@@ -140,16 +140,6 @@ func (s *jsonScanner) content(t text) span {
 	return span{start: uint32(start), end: uint32(len(s.arena)), arena: true}
 }
 
-// unique refuses an event with a key that its object had before.
-func (s *jsonScanner) unique(e *event, object uint32, key span) {
-	switch {
-	case e.keys.used >= MaxKeys:
-		e.reject("more than %d keys", MaxKeys)
-	case !e.keys.add(object, key, s.texts()):
-		e.reject("%s: given twice", shorten(s.texts().of(key)))
-	}
-}
-
 // value scans any value inside of depth objects and arrays.
 func (s *jsonScanner) value(e *event, v *value, depth int) bool {
 	from := s.pos
@@ -159,8 +149,8 @@ func (s *jsonScanner) value(e *event, v *value, depth int) bool {
 		if !ok {
 			return false
 		}
-		v.kind = kindText
-		v.text = s.texts().of(s.content(t))
+		at := s.content(t)
+		v.kind, v.text = kindText, s.texts().of(at)
 		v.control = t.control || t.escaped && hasControl(v.text)
 		return true
 	case c == '-' || c-'0' <= 9:
@@ -261,7 +251,7 @@ func (s *jsonScanner) skip(e *event, depth int) bool {
 		if end {
 			return true
 		}
-		s.unique(e, object, key)
+		e.unique(object, key, s.texts())
 		if !s.skipValue(e, depth) {
 			return false
 		}
@@ -312,19 +302,24 @@ func (s *jsonScanner) unexpected(want string) bool {
 }
 
 // compact appends JSON that has been checked, without white space between its
-// tokens.
+// tokens; no more than makes the event too large to be kept.
 func compact(dst, src []byte) []byte {
 	quoted, from := false, 0
-	for i := 0; i < len(src); i++ {
+	for i := 0; i < len(src) && len(dst) <= MaxExtraBytes; i++ {
 		switch c := src[i]; {
 		case c == '"':
 			quoted = !quoted
 		case c == '\\':
 			i++ // only inside of strings
 		case c <= ' ' && !quoted:
-			dst = append(dst, src[from:i]...)
+			dst = appendBounded(dst, src[from:i])
 			from = i + 1
 		}
 	}
-	return append(dst, src[from:]...)
+	return appendBounded(dst, src[from:])
+}
+
+func appendBounded(dst, src []byte) []byte {
+	room := max(0, MaxExtraBytes+1-len(dst))
+	return append(dst, src[:min(len(src), room)]...)
 }

@@ -57,7 +57,9 @@ func (c *Client) Trending(ctx context.Context, q TrendingQuery) (*api.Board, err
 	setNumber(v, "top", q.Top)
 	setNumber(v, "max_per_category", q.MaxPerCategory)
 	set(v, "require", q.Require)
-	v["exclude"] = q.Exclude
+	if len(q.Exclude) > 0 {
+		v["exclude"] = q.Exclude
+	}
 	return ask[api.Board](ctx, c, "/api/v1/trending", v)
 }
 

@@ -93,7 +93,7 @@ func (c *comparison) windows(ctx context.Context, topics int) {
 	for _, w := range messages.StandardWindows {
 		for i := range c.cells {
 			c.board(ctx, w.String(), i)
-			c.countsOf(ctx, w.String(), i, c.sample(topics))
+			c.countsOf(ctx, w.String(), i, c.events.SomeTopics(c.rng, topics))
 		}
 	}
 }
@@ -138,25 +138,13 @@ func (c *comparison) countsOf(ctx context.Context, window string, cell int, topi
 	c.counts += len(topics)
 }
 
-// sample draws topics with repetition, now and then one that never came up.
-func (c *comparison) sample(n int) []string {
-	all := c.events.Topics()
-	topics := make([]string, n)
-	for i := range topics {
-		if topics[i] = "never seen"; c.rng.IntN(20) > 0 {
-			topics[i] = all[c.rng.IntN(len(all))]
-		}
-	}
-	return topics
-}
-
 // developments are the histories that are asked for: window, granularity.
 var developments = [][2]string{{"5m", "5s"}, {"10m", "10s"}, {"1h", "1m"}, {"1h", "5m"}, {"24h", "20m"}, {"24h", "1h"}, {"7d", "2h"}, {"7d", "1d"}, {"30d", "12h"}, {"30d", "1d"}}
 
 // someHistories compares n histories of random topics, windows and cells.
 func (c *comparison) someHistories(ctx context.Context, n int) {
 	c.t.Helper()
-	for _, topic := range c.sample(n) {
+	for _, topic := range c.events.SomeTopics(c.rng, n) {
 		d := developments[c.rng.IntN(len(developments))]
 		cell := c.cells[c.rng.IntN(len(c.cells))]
 		h, err := c.client.History(ctx, topic, d[1], c.scope(d[0], cell))

@@ -4,19 +4,14 @@ package sim
 
 import (
 	"context"
-	"fmt"
-	"io"
-	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
-
+	"github.com/crestdb/crest/bench"
 	"github.com/crestdb/crest/bench/truth"
 	"github.com/crestdb/crest/bench/workload"
 	"github.com/crestdb/crest/gateway/client"
@@ -54,35 +49,14 @@ func TestStreams(t *testing.T) {
 			rng := random(t)
 			lines := generated(rng)
 			if c.file != "" {
-				lines = recorded(t, filepath.Join(folder, c.file))
+				var err error
+				if lines, err = bench.ReadLines(filepath.Join(folder, c.file)); err != nil {
+					t.Fatal(err)
+				}
 			}
 			stream(t, rng, lines, c.exact, append([]string{"--clock", "event", "--memory", "2GiB"}, c.flags...))
 		})
 	}
-}
-
-// recorded are the lines of an NDJSON file compressed with zstd.
-func recorded(t *testing.T, name string) [][]byte {
-	t.Helper()
-	f, err := os.Open(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := zstd.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer z.Close()
-	text, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var lines [][]byte
-	for line := range strings.Lines(string(text)) {
-		lines = append(lines, []byte(line))
-	}
-	return lines
 }
 
 // generated is a stream of two days with flash crowds and a daily rhythm, in
@@ -136,7 +110,7 @@ func stream(t *testing.T, rng *rand.Rand, lines [][]byte, exact bool, flags []st
 
 		start = time.Now()
 		c.engineTime, c.tallies = c.events.Latest(), nil
-		c.cells = someCells(rng, c.events)
+		c.cells = c.events.SomeCells(rng, 5)
 		c.ledger(ctx)
 		c.windows(ctx, 1+1000/(len(messages.StandardWindows)*len(c.cells)))
 		c.someHistories(ctx, 100)
@@ -175,33 +149,4 @@ func sendLines(ctx context.Context, t *testing.T, s *server, events *truth.Event
 	if _, err := s.client.Load().Trending(ctx, client.TrendingQuery{Scope: client.Scope{Window: "5m", After: position}}); err != nil {
 		t.Fatalf("after %s: %v", position, err)
 	}
-}
-
-// someCells are any, five categories, five regions and five pairs, all of them
-// in use, as far as there are so many.
-func someCells(rng *rand.Rand, e *truth.Events) []messages.Cell {
-	var kinds [3]map[messages.Cell]bool
-	for i := range kinds {
-		kinds[i] = map[messages.Cell]bool{}
-	}
-	for c := range e.Cells() {
-		if c.Category != "" {
-			kinds[0][messages.Cell{Category: c.Category}] = true
-		}
-		if c.Region != "" {
-			kinds[1][messages.Cell{Region: c.Region}] = true
-		}
-		if c.Category != "" && c.Region != "" {
-			kinds[2][c] = true
-		}
-	}
-	cells := []messages.Cell{{}}
-	for _, kind := range kinds {
-		all := slices.SortedFunc(maps.Keys(kind), func(a, b messages.Cell) int {
-			return strings.Compare(fmt.Sprintf("%q", a), fmt.Sprintf("%q", b))
-		})
-		rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-		cells = append(cells, all[:min(5, len(all))]...)
-	}
-	return cells
 }

@@ -136,13 +136,3 @@ func (e *Events) Latest() messages.Micros { return e.latest }
 
 // Topics are all topics, in the order in which they came up.
 func (e *Events) Topics() []string { return e.topics.list }
-
-// Cells are all pairs of category and region in use, with their number of
-// events.
-func (e *Events) Cells() map[messages.Cell]int {
-	cells := map[messages.Cell]int{}
-	for _, v := range e.all {
-		cells[messages.Cell{Category: e.names.list[v.category], Region: e.names.list[v.region]}]++
-	}
-	return cells
-}

@@ -86,9 +86,9 @@ type exchange struct {
 
 const (
 	oneEvent   = `{"topic":"a/b","category":"music","region":"IN","count":2,"event_id":"1","other":[1]}`
-	someLines = "{\"topic\":\"a\"}\n{\"topic\":\"\"}\n"
+	someLines  = "{\"topic\":\"a\"}\n{\"topic\":\"\"}\n"
 	wrongBatch = `[{"topic":""},{"topic":"b","count":0}]`
-	halfEvent = `{"topic":`
+	halfEvent  = `{"topic":`
 )
 
 // exchanges has every operation, and every status a client has to tell apart.

@@ -140,7 +140,7 @@ func length(d time.Duration) string {
 // budget is how the memory is split: the node's shares, and the edge's own.
 func (s *Server) budget() []api.Share {
 	shares := []api.Share{
-		{Part: "requests", LimitBytes: s.cfg.MaxInFlight, UsedBytes: s.ingest.Stats().InFlight},
+		{Part: "bodies", LimitBytes: s.cfg.MaxInFlight, UsedBytes: s.ingest.Stats().InFlight},
 		{Part: "answers", LimitBytes: int64(s.cfg.AnswerBytes), UsedBytes: int64(s.boards.size())},
 	}
 	if s.cfg.Node.Budget != nil {

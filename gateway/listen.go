@@ -5,10 +5,10 @@ import (
 	"sync"
 )
 
-// limit bounds the connections of a listener. When n are open, Accept waits
+// limitConnections bounds the connections of a listener. When n are open, Accept waits
 // for one to close; what comes meanwhile waits in the kernel's backlog, which
 // refuses when it is full itself.
-func limit(ln net.Listener, n int) net.Listener {
+func limitConnections(ln net.Listener, n int) net.Listener {
 	return &limitListener{Listener: ln, places: make(chan struct{}, n), closed: make(chan struct{})}
 }
 

@@ -25,6 +25,21 @@ func TestCountHasTheShapeOfTheContract(t *testing.T) {
 	}
 }
 
+func TestRankOfATopicThatDoesNotOccurIsNull(t *testing.T) {
+	s := newTestServer(t)
+	r := decodeAs[api.Rank](t, s.get(t, "/api/v1/rank?topic=a/b"))
+	if *r.Rank != 1 || *r.RankLower != 1 || *r.RankUpper != 1 || !r.Exact || r.Estimate != 30 || len(r.Neighbours) != 2 || r.Neighbours[1].Rank != 2 {
+		t.Errorf("rank %+v", r)
+	}
+	s.engine.set(func(e *fakeEngine) {
+		e.board.Rows[0].Count, e.board.Rows[1].Count = messages.Count{}, messages.Count{}
+	})
+	r = decodeAs[api.Rank](t, s.get(t, "/api/v1/rank?topic=gone"))
+	if r.Rank != nil || r.RankLower != nil || r.RankUpper != nil || !r.Exact || len(r.Neighbours) != 0 {
+		t.Errorf("rank %+v of a topic that does not occur", r)
+	}
+}
+
 func TestHistoryChoosesAGranularityThatIsKept(t *testing.T) {
 	for _, c := range []struct {
 		window string

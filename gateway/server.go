@@ -128,7 +128,7 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 		BaseContext:                  func(net.Listener) context.Context { return requests },
 	}
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(limit(ln, s.cfg.MaxConnections)) }()
+	go func() { served <- srv.Serve(limitConnections(ln, s.cfg.MaxConnections)) }()
 
 	var err error
 	select {

@@ -31,7 +31,7 @@ type BoardRow struct {
 
 // NewBoard converts a board.
 func NewBoard(b *messages.Board) *Board {
-	return &Board{
+	out := &Board{
 		Window:    b.Window.String(),
 		Scope:     NewScope(b.Cell),
 		Rank:      RankCount,
@@ -42,15 +42,10 @@ func NewBoard(b *messages.Board) *Board {
 		Certified: b.Certified,
 		Exact:     b.Exact,
 		Error:     NewError(b.Exact, b.SketchError),
-		Topics:    newRows(b.Rows, 1),
+		Topics:    make([]BoardRow, len(b.Rows)),
 	}
-}
-
-// newRows converts rows that follow each other from rank first.
-func newRows(rows []messages.Row, first int) []BoardRow {
-	out := make([]BoardRow, len(rows))
-	for i, r := range rows {
-		out[i] = BoardRow{Rank: first + i, Topic: r.Topic, Bounds: NewBounds(r.Count), Score: r.Count.Lower, Certified: r.Certified}
+	for i, r := range b.Rows {
+		out.Topics[i] = BoardRow{Rank: i + 1, Topic: r.Topic, Bounds: NewBounds(r.Count), Score: r.Count.Lower, Certified: r.Certified}
 	}
 	return out
 }

@@ -17,7 +17,14 @@ type Rank struct {
 	Error
 	WindowTotal uint64 `json:"window_total"`
 	Interval
-	Neighbours []BoardRow `json:"neighbours"` // the topic among them, in order
+	Neighbours []Neighbour `json:"neighbours"` // in order, the topic among them if it has a rank
+}
+
+// Neighbour is a topic beside another one in the ranking.
+type Neighbour struct {
+	Rank  int    `json:"rank"`
+	Topic string `json:"topic"`
+	Bounds
 }
 
 // NewRank converts a rank.
@@ -32,7 +39,12 @@ func NewRank(q *messages.RankQuery, a *messages.Rank) *Rank {
 		Error:       NewError(exact, a.SketchError),
 		WindowTotal: a.Total.Estimate,
 		Interval:    NewInterval(a.Moment),
-		Neighbours:  newRows(a.Neighbours, a.First),
+		Neighbours:  make([]Neighbour, 0, len(a.Neighbours)),
+	}
+	for i, n := range a.Neighbours {
+		if n.Count.Upper > 0 { // what does not occur has no rank
+			r.Neighbours = append(r.Neighbours, Neighbour{Rank: a.First + i, Topic: n.Topic, Bounds: NewBounds(n.Count)})
+		}
 	}
 	if a.Count.Upper > 0 && a.Lower > 0 {
 		lower, upper := a.Lower, a.Upper

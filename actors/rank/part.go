@@ -2,6 +2,7 @@ package rank
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/crestdb/crest/messages"
@@ -23,10 +24,29 @@ func Compare(a, b *Row) int {
 	return strings.Compare(a.Topic, b.Topic)
 }
 
+// compareUpper orders rows by what they may be at most.
+func compareUpper(a, b *Row) int {
+	if c := cmp.Compare(b.Count.Upper, a.Count.Upper); c != 0 {
+		return c
+	}
+	return strings.Compare(a.Topic, b.Topic)
+}
+
+// MayPrecede tells whether x may come before r in the true order: x at the
+// most it can be, r at the least.
+func MayPrecede(x, r *Row) bool {
+	if x.Count.Upper != r.Count.Lower {
+		return x.Count.Upper > r.Count.Lower
+	}
+	return x.Topic < r.Topic
+}
+
 // Part is what one source (a shard, a node) knows of a cell in a window. The
-// sources' topics are disjoint.
+// sources' topics are disjoint. A part is immutable once it has been sent.
 type Part struct {
-	// Rows are the source's first rows by Compare.
+	// Rows are the source's first rows by Compare. Behind them may follow some
+	// that come later by their lower bound but may belong among the first (see
+	// Cut).
 	Rows []Row
 	// Rest bounds the count of every topic of this source that is not in Rows;
 	// 0: there is none with a count.
@@ -36,4 +56,42 @@ type Part struct {
 	Ordered bool
 	// Total is the sum over all topics of the source in the cell.
 	Total messages.Count
+}
+
+// Cut makes the part of p that a board of k rows needs: its first k rows by
+// Compare and, where bounds overlap, also those among its first k+1 by upper
+// bound. Whether fewer than k topics may come before one of the first k rows
+// then follows from the cut as it did from p. It sorts p.Rows and keeps them.
+func (p *Part) Cut(k int) *Part {
+	slices.SortFunc(p.Rows, func(a, b Row) int { return Compare(&a, &b) })
+	if len(p.Rows) <= k {
+		return p
+	}
+	cut := *p
+	cut.Rows = p.Rows[:k:k]
+	left := p.Rows[k:]
+	if p.Ordered && exact(left) {
+		cut.Rest = max(p.Rest, left[0].Count.Upper)
+		return &cut
+	}
+	byUpper := slices.Clone(p.Rows)
+	slices.SortFunc(byUpper, func(a, b Row) int { return compareUpper(&a, &b) })
+	for i := range left {
+		if compareUpper(&left[i], &byUpper[k]) <= 0 {
+			cut.Rows = append(cut.Rows, left[i])
+			continue
+		}
+		cut.Rest = max(cut.Rest, left[i].Count.Upper)
+		cut.Ordered = false
+	}
+	return &cut
+}
+
+func exact(rows []Row) bool {
+	for i := range rows {
+		if !rows[i].Count.Exact() {
+			return false
+		}
+	}
+	return true
 }

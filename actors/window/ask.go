@@ -34,11 +34,13 @@ type CountPart struct {
 
 // SeriesAsk asks for the counts of topics in consecutive intervals, oldest
 // first: interval i is [Start + i×Step, Start + (i+1)×Step). Topic "" is the
-// cell's total.
+// cell's total. What was counted at End or later is left out, so that shards
+// whose clocks differ answer for one moment; 0: nothing is.
 type SeriesAsk struct {
 	Topics      []string
 	Start, Step messages.Micros
 	N           int
+	End         messages.Micros // on the 5 s grid
 	Cell        messages.Cell
 }
 

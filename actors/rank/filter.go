@@ -1,0 +1,37 @@
+package rank
+
+import "slices"
+
+// Filter leaves topics out of a part: those in exclude and, if perCategory is
+// positive, those that come behind perCategory others of the same leading
+// category. The board is made of what is left, so the part should hold more
+// rows than the board is to have; where that was not enough the board is short
+// and not exact, and a longer part may fill it up.
+//
+// What is certified of the filtered board stays true: an excluded topic is
+// nobody's rival, and a topic beyond its category's share stays a rival unless
+// every row kept in its place certainly comes before it.
+func Filter(p *Part, exclude []string, perCategory int) *Part {
+	f := *p
+	f.Rows = make([]Row, 0, len(p.Rows))
+	excluded := slices.Sorted(slices.Values(exclude))
+	kept := make(map[string][]int) // category → its rows in f.Rows
+	for i := range p.Rows {
+		r := &p.Rows[i]
+		if _, found := slices.BinarySearch(excluded, r.Topic); found {
+			continue
+		}
+		if perCategory > 0 {
+			same := kept[r.Category]
+			if len(same) == perCategory {
+				if MayPrecede(r, &f.Rows[same[perCategory-1]]) {
+					f.Rest, f.Ordered = max(f.Rest, r.Count.Upper), false
+				}
+				continue
+			}
+			kept[r.Category] = append(same, len(f.Rows))
+		}
+		f.Rows = append(f.Rows, *r)
+	}
+	return &f
+}

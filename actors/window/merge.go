@@ -1,0 +1,143 @@
+package window
+
+import (
+	"slices"
+
+	"github.com/crestdb/crest/messages"
+)
+
+// merge rewrites slices' lists: those of a slot into one, and late counts into
+// the list of their slice. It goes in portions, one page at a time; until it is
+// done the old slices stand, so nothing else has to know of it.
+type merge struct {
+	// credit is the entries that may be read: it grows with what is counted,
+	// so that merging keeps up, and with time.
+	credit int
+	// due: something may be to do that the last look did not see.
+	due bool
+
+	sources []*slice        // being merged, neighbours in the timeline; none: idle
+	start   messages.Micros // of the slice they will be
+	walks   []stream
+	build   builder
+	sum     pageSum
+	block   block
+}
+
+const (
+	// An entry is read at most once per tier, once more out of late; a delta's
+	// row makes two entries, sometimes four.
+	creditPerRow   = 32
+	creditPerSlide = 4096
+	// lateFew late counts are not worth a list; lateShare: nor is less than
+	// this part of the list they would be merged into.
+	lateFew   = 64
+	lateShare = 4
+	// fresh is how long late counts of a slice are expected to come in.
+	fresh = 3 * messages.SliceLength
+)
+
+// work spends the credit.
+func (t *Table) work() {
+	m := &t.merge
+	for m.credit > 0 {
+		if len(m.sources) == 0 && !t.nextMerge() {
+			m.credit = 0
+			return
+		}
+		if m.step() {
+			t.finishMerge()
+		}
+	}
+}
+
+// nextMerge looks for something to merge, oldest first.
+func (t *Table) nextMerge() bool {
+	if !t.merge.due {
+		return false
+	}
+	l := &t.line
+	for i := 0; i < len(l.slices); {
+		slot, _ := l.slot(l.slices[i].start)
+		j := i + 1
+		for j < len(l.slices) && l.slices[j].start < slot.End {
+			j++
+		}
+		if s := l.slices[i]; j > i+1 || s.start+fresh < l.open && len(s.late) > lateFew && len(s.late) > s.list.n/lateShare {
+			t.merge.begin(slot.Start, l.slices[i:j])
+			return true
+		}
+		i = j
+	}
+	t.merge.due = false
+	return false
+}
+
+func (m *merge) begin(start messages.Micros, sources []*slice) {
+	m.start = start
+	m.sources = append(m.sources[:0], sources...)
+	m.walks = m.walks[:0]
+	for _, s := range m.sources {
+		s.settle()
+		s.frozen, s.late, s.sorted = s.late, nil, 0
+		m.walks = s.streams(m.walks)
+	}
+}
+
+// step merges until the credit is spent; true: the list is complete.
+func (m *merge) step() (complete bool) {
+	for m.credit > 0 {
+		next, any := ^uint32(0), false
+		for i := range m.walks {
+			if page, more := m.walks[i].page(); more && page <= next {
+				next, any = page, true
+			}
+		}
+		if !any {
+			return true
+		}
+		m.credit -= len(m.walks)
+		for i := range m.walks {
+			w := &m.walks[i]
+			for page, more := w.page(); more && page == next; page, more = w.page() {
+				w.read(&m.block)
+				m.credit -= m.block.n
+				for j := range m.block.n {
+					m.sum.add(m.block.place[j], m.block.count[j])
+				}
+			}
+		}
+		m.build.add(next, &m.sum)
+		m.sum.reset()
+	}
+	return false
+}
+
+// finishMerge puts the merged slice in its sources' place.
+func (t *Table) finishMerge() {
+	m, l := &t.merge, &t.line
+	merged := &slice{start: m.start, list: m.build.finish()}
+	for _, s := range m.sources {
+		merged.total = addSaturating(merged.total, s.total)
+		merged.late = append(merged.late, s.late...)
+	}
+	i := l.search(m.sources[0].start)
+	l.slices = slices.Replace(l.slices, i, i+len(m.sources), merged)
+	m.reset()
+}
+
+// cancelDropped gives the merge up if its sources are kept no longer: they are
+// of one slot, so all of them or none.
+func (t *Table) cancelDropped() {
+	m, l := &t.merge, &t.line
+	if len(m.sources) > 0 && (len(l.slices) == 0 || l.slices[0].start > m.sources[0].start) {
+		m.build.finish()
+		m.reset()
+	}
+}
+
+func (m *merge) reset() {
+	clear(m.sources)
+	clear(m.walks)
+	m.sources, m.walks = m.sources[:0], m.walks[:0]
+}

@@ -1,0 +1,194 @@
+package window
+
+import (
+	"math"
+	"slices"
+	"sort"
+
+	"github.com/crestdb/crest/messages"
+)
+
+// slice is what was counted in one stretch of time. Counts come in as packed
+// entries, cheap to append; sooner or later they are merged into the list.
+// A row's count is the sum over list, frozen and late.
+type slice struct {
+	start messages.Micros
+	list  list
+	// frozen is being merged, with the list, into another list: it is ascending
+	// and does not change.
+	frozen []uint64
+	// late is what came since: the first sorted entries ascend by row, without
+	// repetition where counts allow, the others are as they came.
+	late   []uint64
+	sorted int
+	// total is the sum over T rows: the share of the cell (any, any).
+	total uint64
+}
+
+// pack makes an entry of late: the row above, a count below 2^32 below.
+func pack(id rowID, n uint32) uint64 { return uint64(id)<<32 | uint64(n) }
+
+func packedRow(e uint64) rowID    { return rowID(e >> 32) }
+func packedCount(e uint64) uint64 { return e & math.MaxUint32 }
+func packedPage(e uint64) uint32  { return uint32(e >> (32 + pageShift)) }
+func packedPlace(e uint64) uint8  { return uint8(e >> 32) }
+
+// add counts n for a row.
+func (s *slice) add(id rowID, n uint64) {
+	for ; n > math.MaxUint32; n -= math.MaxUint32 {
+		s.late = append(s.late, pack(id, math.MaxUint32))
+	}
+	s.late = append(s.late, pack(id, uint32(n)))
+}
+
+// entries is how many entries a walk over the slice sees.
+func (s *slice) entries() int { return s.list.n + len(s.frozen) + len(s.late) }
+
+// settle sorts what came unsorted.
+func (s *slice) settle() {
+	if s.sorted == len(s.late) {
+		return
+	}
+	slices.Sort(s.late[s.sorted:])
+	if s.sorted > 0 {
+		s.late = mergePacked(s.late[:s.sorted], s.late[s.sorted:])
+	}
+	s.late = combine(s.late)
+	s.sorted = len(s.late)
+}
+
+func mergePacked(a, b []uint64) []uint64 {
+	out := make([]uint64, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		if a[0] <= b[0] {
+			out, a = append(out, a[0]), a[1:]
+		} else {
+			out, b = append(out, b[0]), b[1:]
+		}
+	}
+	return append(append(out, a...), b...)
+}
+
+// combine adds neighbouring entries of one row up, in place.
+func combine(e []uint64) []uint64 {
+	out := e[:0]
+	for _, x := range e {
+		if n := len(out); n > 0 && packedRow(out[n-1]) == packedRow(x) && packedCount(out[n-1])+packedCount(x) <= math.MaxUint32 {
+			out[n-1] += packedCount(x)
+			continue
+		}
+		out = append(out, x)
+	}
+	return out
+}
+
+// tailMax is how many unsorted entries a look-up walks rather than sorts.
+const tailMax = 1024
+
+// count is what a row has in the slice.
+func (s *slice) count(id rowID) uint64 {
+	n := s.list.count(id)
+	n = addSaturating(n, countPacked(s.frozen, id))
+	if len(s.late)-s.sorted > tailMax+s.sorted/4 {
+		s.settle()
+	}
+	n = addSaturating(n, countPacked(s.late[:s.sorted], id))
+	for _, e := range s.late[s.sorted:] {
+		if packedRow(e) == id {
+			n = addSaturating(n, packedCount(e))
+		}
+	}
+	return n
+}
+
+// countPacked is a row's count in ascending entries.
+func countPacked(e []uint64, id rowID) (n uint64) {
+	for i := searchPacked(e, id); i < len(e) && packedRow(e[i]) == id; i++ {
+		n = addSaturating(n, packedCount(e[i]))
+	}
+	return n
+}
+
+// searchPacked is where the entries of rows ≥ id begin.
+func searchPacked(e []uint64, id rowID) int {
+	return sort.Search(len(e), func(i int) bool { return packedRow(e[i]) >= id })
+}
+
+func (l *list) count(id rowID) uint64 {
+	if l.n == 0 {
+		return 0
+	}
+	var c cursor
+	c.start(l)
+	if c.seek(id >> pageShift); c.done || c.page != id>>pageShift {
+		return 0
+	}
+	var b block
+	c.read(&b)
+	for i := range b.n {
+		if b.place[i] == uint8(id) {
+			return b.count[i]
+		}
+	}
+	return 0
+}
+
+// stream walks one ascending part of a slice, a list or packed entries, page
+// by page.
+type stream struct {
+	cur cursor
+	run []uint64
+}
+
+// streams appends the walks that together see all of s.
+func (s *slice) streams(to []stream) []stream {
+	s.settle()
+	if s.list.n > 0 {
+		to = append(to, stream{})
+		to[len(to)-1].cur.start(&s.list)
+	}
+	for _, run := range [...][]uint64{s.frozen, s.late} {
+		if len(run) > 0 {
+			to = append(to, stream{run: run})
+		}
+	}
+	return to
+}
+
+// page is the page of the next block; false: the walk is over.
+func (w *stream) page() (uint32, bool) {
+	if w.cur.l != nil {
+		return w.cur.page, !w.cur.done
+	}
+	if len(w.run) == 0 {
+		return 0, false
+	}
+	return packedPage(w.run[0]), true
+}
+
+// seek goes forward to the first block of a page ≥ page.
+func (w *stream) seek(page uint32) {
+	if w.cur.l != nil {
+		w.cur.seek(page)
+		return
+	}
+	if len(w.run) > 0 && packedPage(w.run[0]) < page {
+		w.run = w.run[searchPacked(w.run, page<<pageShift):]
+	}
+}
+
+// read decodes the next block, or a part of it if its page has more entries
+// than rows, and goes on behind it.
+func (w *stream) read(b *block) {
+	if w.cur.l != nil {
+		w.cur.read(b)
+		w.cur.next()
+		return
+	}
+	b.page, b.n = packedPage(w.run[0]), 0
+	for len(w.run) > 0 && packedPage(w.run[0]) == b.page && b.n < pageRows {
+		b.place[b.n], b.count[b.n] = packedPlace(w.run[0]), packedCount(w.run[0])
+		b.n++
+		w.run = w.run[1:]
+	}
+}

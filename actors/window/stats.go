@@ -1,0 +1,33 @@
+package window
+
+import "github.com/crestdb/crest/messages"
+
+// Stats is how much a table holds.
+type Stats struct {
+	Topics, Rows, Slices int
+	Memory               messages.Memory
+}
+
+// Stats walks over the slices and candidate sets, nothing larger.
+func (t *Table) Stats() Stats {
+	s := Stats{
+		Topics: t.topics.n,
+		Rows:   t.rows.n,
+		Slices: len(t.line.slices),
+		Memory: messages.Memory{
+			Rows:       t.rows.bytes,
+			Names:      t.topics.bytes,
+			Index:      t.topics.index.bytes + t.rows.index.bytes,
+			Candidates: t.watches.bytes(),
+		},
+	}
+	for _, l := range t.line.slices {
+		s.Memory.Lists += l.list.bytes() + sliceBytes
+		s.Memory.Overlays += int64(cap(l.frozen)+cap(l.late)) * 8
+	}
+	s.Memory.Lists += t.merge.build.bytes()
+	return s
+}
+
+// sliceBytes is a slice without its entries.
+const sliceBytes = 136

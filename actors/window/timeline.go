@@ -1,0 +1,90 @@
+package window
+
+import (
+	"slices"
+	"sort"
+
+	"github.com/crestdb/crest/messages"
+)
+
+// timeline is the kept slices, ascending, none overlapping; stretches in which
+// nothing was counted have none. It ends with the open slice, the one that
+// contains the clock.
+//
+// Where a slice of tier i may exist by age, a slot, whatever was counted in it
+// leaves every window as one: no window that begins so far back begins inside
+// a slot. So the slices of a slot can be merged when there is time, and a late
+// count may go to any of them.
+type timeline struct {
+	slices []*slice
+	open   messages.Micros // start of the open slice
+}
+
+// slot is the longest slice that the moment m may lie in by its age; kept:
+// there is one.
+func (l *timeline) slot(m messages.Micros) (i Interval, kept bool) {
+	if m+tiers[0].Keep >= l.open { // mostly
+		return Interval{m.Floor(tiers[0].Grid), m.Floor(tiers[0].Grid) + tiers[0].Grid}, true
+	}
+	for t := lastTier; t > 0; t-- {
+		i := tiers[t].slot(m)
+		if i.End+tiers[t-1].Keep <= l.open {
+			return i, t < lastTier || i.End > l.horizon()
+		}
+	}
+	return tiers[0].slot(m), true
+}
+
+func (t *tier) slot(m messages.Micros) Interval {
+	start := m.Floor(t.Grid)
+	return Interval{start, start + t.Grid}
+}
+
+// horizon: slots that end there or before are kept no longer.
+func (l *timeline) horizon() messages.Micros { return l.open - tiers[lastTier].Keep }
+
+// at is the slice for counts of the moment m, made if there is none; nil if m
+// is too old to be kept.
+func (l *timeline) at(m messages.Micros) *slice {
+	slot, kept := l.slot(m)
+	if !kept {
+		return nil
+	}
+	n := len(l.slices)
+	i := n
+	if n > 0 && l.slices[n-1].start >= slot.Start {
+		i = l.search(slot.Start)
+		if s := l.slices[i]; s.start < slot.End {
+			return s
+		}
+	}
+	s := &slice{start: slot.Start}
+	l.slices = slices.Insert(l.slices, i, s)
+	return s
+}
+
+// search is where the slices that begin at m or later begin.
+func (l *timeline) search(m messages.Micros) int {
+	return sort.Search(len(l.slices), func(i int) bool { return l.slices[i].start >= m })
+}
+
+// between are the slices of [start, end). Both must be on the grid of their
+// age.
+func (l *timeline) between(start, end messages.Micros) []*slice {
+	if start >= end {
+		return nil
+	}
+	i := l.search(start)
+	return l.slices[i : i+sort.Search(len(l.slices)-i, func(j int) bool { return l.slices[i+j].start >= end })]
+}
+
+// drop forgets what is kept no longer and returns how many slices that were.
+func (l *timeline) drop() {
+	n := 0
+	for n < len(l.slices) && tiers[lastTier].slot(l.slices[n].start).End <= l.horizon() {
+		n++
+	}
+	if n > 0 {
+		l.slices = slices.Delete(l.slices, 0, n)
+	}
+}

@@ -1,0 +1,220 @@
+package window
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/crestdb/crest/actors/rank"
+	"github.com/crestdb/crest/messages"
+)
+
+// Top is the first K rows of a cell, and what is left out.
+func (t *Table) Top(q *TopAsk) *rank.Part {
+	c := t.find(q.Cell)
+	v := t.look(q.Window, q.E)
+	var p *rank.Part
+	switch {
+	case len(c.others) > 0:
+		p = t.topBounded(&v, &c).Cut(q.K)
+	case c.known:
+		p = t.topExact(&v, c.own, q.K)
+	default:
+		return &rank.Part{Ordered: true}
+	}
+	p.Total = t.totals(&v, &c)
+	if q.Categories {
+		t.fillCategories(&v, p.Rows)
+	}
+	return p
+}
+
+// topExact is the answer of a cell with nothing in "other".
+func (t *Table) topExact(v *view, c cell, k int) *rank.Part {
+	items := t.best(v, c, k+1)
+	p := &rank.Part{Ordered: true}
+	if len(items) > k {
+		p.Rest = items[k].Count
+		items = items[:k]
+	}
+	p.Rows = t.named(items)
+	return p
+}
+
+// named makes rows of items; their names share one allocation.
+func (t *Table) named(items []rank.Item) []rank.Row {
+	n := 0
+	for i := range items {
+		n += int(t.topics.at(items[i].Topic).size)
+	}
+	text := make([]byte, 0, n)
+	for i := range items {
+		text = append(text, t.topics.Name(items[i].Topic)...)
+	}
+	names := string(text)
+	rows := make([]rank.Row, len(items))
+	for i := range items {
+		size := int(t.topics.at(items[i].Topic).size)
+		rows[i] = rank.Row{Topic: names[:size], Count: messages.ExactCount(items[i].Count)}
+		names = names[size:]
+	}
+	return rows
+}
+
+// best are the first k rows of a cell, valid until the table is used again.
+func (t *Table) best(v *view, c cell, k int) []rank.Item {
+	if v.direct() {
+		return t.leaders(c, v.base, k)
+	}
+	// No count is greater than the row's total in a window around the interval.
+	// So count the first rows of that window, and then those behind them that
+	// may still be among the first.
+	sel := &t.scratch.selection
+	sel.Reset(2*k+64, &t.topics)
+	t.scan(sel, c, v.within)
+	whole := !sel.Full()
+	items := slices.Clone(sel.Sorted())
+	var last rank.Item
+	if !whole {
+		last = items[len(items)-1]
+	}
+	sel.Reset(k, &t.topics)
+	t.offerCounted(sel, v, items)
+	if !whole {
+		t.offerCounted(sel, v, t.behind(c, v.within, last, sel.Least()))
+	}
+	return sel.Sorted()
+}
+
+// behind are the rows of a cell that come behind an item by their totals in a
+// standard window, down to a least total.
+func (t *Table) behind(c cell, window int, last rank.Item, least uint64) (items []rank.Item) {
+	t.each(c, func(id rowID, r *row) {
+		if r.total[window] < least {
+			return
+		}
+		if it := t.item(id, r, r.total[window]); rank.Precedes(&t.topics, &last, &it) {
+			items = append(items, it)
+		}
+	})
+	return items
+}
+
+// offerCounted offers items with their counts in the view.
+func (t *Table) offerCounted(sel *rank.Selection, v *view, items []rank.Item) {
+	t.countItems(v, items)
+	for i := range items {
+		sel.Offer(items[i])
+	}
+}
+
+// countItems sorts items by row and sets their counts to those in the view.
+func (t *Table) countItems(v *view, items []rank.Item) {
+	slices.SortFunc(items, func(a, b rank.Item) int { return cmp.Compare(a.Row, b.Row) })
+	ids, counts := make([]rowID, len(items)), make([]uint64, len(items))
+	for i := range items {
+		ids[i] = items[i].Row
+	}
+	t.counts(v, ids, counts)
+	for i := range items {
+		items[i].Count = counts[i]
+	}
+}
+
+// bounded is a topic's count in a cell and in those others that may hold more
+// of it.
+type bounded struct {
+	topic         topicID
+	lower, others uint64
+}
+
+// all are the topics with a count in a cell or the others beside it, by topic.
+func (t *Table) all(v *view, c *cells) []bounded {
+	var out []bounded
+	gather := func(c cell, own bool) {
+		var items []rank.Item
+		t.each(c, func(id rowID, r *row) {
+			if r.total[v.within] > 0 {
+				items = append(items, t.item(id, r, r.total[v.within]))
+			}
+		})
+		if !v.direct() {
+			t.countItems(v, items)
+		}
+		for i := range items {
+			switch b := (bounded{topic: items[i].Topic}); {
+			case items[i].Count == 0:
+			case own:
+				b.lower = items[i].Count
+				out = append(out, b)
+			default:
+				b.others = items[i].Count
+				out = append(out, b)
+			}
+		}
+	}
+	if c.known {
+		gather(c.own, true)
+	}
+	if len(c.others) == 0 {
+		return out
+	}
+	for _, o := range c.others {
+		gather(o, false)
+	}
+	slices.SortFunc(out, func(a, b bounded) int { return cmp.Compare(a.topic, b.topic) })
+	sum := out[:0]
+	for _, b := range out {
+		if n := len(sum); n > 0 && sum[n-1].topic == b.topic {
+			sum[n-1].lower = addSaturating(sum[n-1].lower, b.lower)
+			sum[n-1].others = addSaturating(sum[n-1].others, b.others)
+			continue
+		}
+		sum = append(sum, b)
+	}
+	return sum
+}
+
+func (b *bounded) count() messages.Count {
+	return messages.Count{Lower: b.lower, Estimate: b.lower, Upper: addSaturating(b.lower, b.others)}
+}
+
+// topBounded is everything known of a cell some of which may be in "other".
+// Topics of which all may be there are not listed: who knows whether they are
+// of the cell at all.
+func (t *Table) topBounded(v *view, c *cells) *rank.Part {
+	p := &rank.Part{Ordered: true}
+	for _, b := range t.all(v, c) {
+		if b.lower == 0 {
+			p.Rest, p.Ordered = max(p.Rest, b.others), false
+			continue
+		}
+		p.Rows = append(p.Rows, rank.Row{Topic: string(t.topics.Name(b.topic)), Count: b.count()})
+	}
+	return p
+}
+
+// each calls f for every row of a cell.
+func (t *Table) each(c cell, f func(id rowID, r *row)) {
+	for _, part := range t.parts(c) {
+		for _, p := range part.family.pages {
+			rows := t.rows.pages[p].rows
+			for i := range rows {
+				if !part.unforked || rows[i].link == 0 {
+					f(p<<pageShift|uint32(i), &rows[i])
+				}
+			}
+		}
+	}
+}
+
+// totals is the total of a cell.
+func (t *Table) totals(v *view, c *cells) messages.Count {
+	var b bounded
+	if c.known {
+		b.lower = t.totalOf(v, c.own)
+	}
+	for _, o := range c.others {
+		b.others = addSaturating(b.others, t.totalOf(v, o))
+	}
+	return b.count()
+}

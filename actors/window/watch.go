@@ -1,0 +1,244 @@
+package window
+
+import (
+	"math"
+
+	"github.com/crestdb/crest/actors/rank"
+)
+
+// watch is the candidate sets kept of one cell, one per standard window that
+// somebody asks for.
+type watch struct {
+	cell cell
+	// least is the count from which a row may be a candidate; math.MaxUint64
+	// where no set is kept.
+	least [windows]uint64
+	sets  [windows]*watched
+}
+
+// watched is a candidate set and when it was last asked.
+type watched struct {
+	rank.Candidates
+	watch  *watch
+	window int
+	asked  uint64
+}
+
+// watches is every candidate set of a table. A set that nobody has asked for
+// during watchIdle deltas and slides is dropped; so is the one asked longest
+// ago when there are more than maxWatched or they hold more than watchedBytes.
+type watches struct {
+	byCell map[cell]*watch
+	sets   []*watched
+	now    uint64 // deltas and slides so far
+}
+
+const (
+	watchIdle    = 2048
+	watchLook    = 64 // how often idle sets are looked for
+	maxWatched   = 512
+	watchedBytes = 8 << 20
+)
+
+func newWatches() watches { return watches{byCell: make(map[cell]*watch)} }
+
+// age counts a delta or slide.
+func (t *Table) age() {
+	w := &t.watches
+	if w.now++; w.now%watchLook != 0 {
+		return
+	}
+	for i := len(w.sets) - 1; i >= 0; i-- {
+		if w.sets[i].asked+watchIdle < w.now {
+			t.unwatch(i)
+		}
+	}
+}
+
+// watched is the candidate set of a cell and window, empty if it is new.
+func (t *Table) watched(c cell, window int) *watched {
+	w := t.watches.byCell[c]
+	if w == nil {
+		w = &watch{cell: c}
+		for i := range w.least {
+			w.least[i] = math.MaxUint64
+		}
+		t.watches.byCell[c] = w
+		t.connect(w, w)
+	}
+	if w.sets[window] == nil {
+		t.makeRoom()
+		w.sets[window] = &watched{watch: w, window: window}
+		t.watches.sets = append(t.watches.sets, w.sets[window])
+	}
+	w.sets[window].asked = t.watches.now
+	return w.sets[window]
+}
+
+// connect makes the families of w's cell point to to: w, or nil.
+func (t *Table) connect(w, to *watch) {
+	for _, p := range t.parts(w.cell) {
+		if w.cell.any {
+			p.family.wide = to
+		} else {
+			p.family.narrow = to
+		}
+	}
+}
+
+func (t *Table) makeRoom() {
+	for len(t.watches.sets) >= maxWatched || t.watches.bytes() > watchedBytes {
+		oldest := 0
+		for i, s := range t.watches.sets {
+			if s.asked < t.watches.sets[oldest].asked {
+				oldest = i
+			}
+		}
+		t.unwatch(oldest)
+	}
+}
+
+// unwatch drops the i-th set.
+func (t *Table) unwatch(i int) {
+	sets := t.watches.sets
+	s := sets[i]
+	copy(sets[i:], sets[i+1:])
+	sets[len(sets)-1] = nil
+	t.watches.sets = sets[:len(sets)-1]
+	w := s.watch
+	w.sets[s.window], w.least[s.window] = nil, math.MaxUint64
+	for _, other := range w.sets {
+		if other != nil {
+			return
+		}
+	}
+	delete(t.watches.byCell, w.cell)
+	t.connect(w, nil)
+}
+
+func (w *watches) bytes() (n int64) {
+	for _, s := range w.sets {
+		n += s.Bytes()
+	}
+	return n
+}
+
+// notice lets the sets of a row's cells know that it gained n in the windows
+// from the from-th on.
+func (t *Table) notice(id rowID, r *row, f *family, from int, n uint64) {
+	if f.wide != nil {
+		t.offer(f.wide, id, r, from, n)
+	}
+	if f.narrow != nil && (f.child || r.link == 0) {
+		t.offer(f.narrow, id, r, from, n)
+	}
+}
+
+func (t *Table) offer(w *watch, id rowID, r *row, from int, n uint64) {
+	for i := from; i < windows; i++ {
+		// A row that was beyond the threshold before is in already.
+		if total := r.total[i]; total >= w.least[i] && total-n <= w.least[i] {
+			t.take(w.sets[i], id, r)
+		}
+	}
+}
+
+// noticeNew offers a row that came with totals.
+func (t *Table) noticeNew(w *watch, id rowID) {
+	r := t.rows.at(id)
+	for i, s := range w.sets {
+		if s != nil && r.total[i] >= w.least[i] {
+			t.take(s, id, r)
+		}
+	}
+}
+
+func (t *Table) take(s *watched, id rowID, r *row) {
+	it := t.item(id, r, r.total[s.window])
+	if s.Take(&t.topics, &it); s.Full() {
+		t.settle(s)
+	}
+}
+
+func (t *Table) item(id rowID, r *row, count uint64) rank.Item {
+	return rank.Item{Count: count, Prefix: t.topics.at(r.topic).prefix, Topic: r.topic, Row: id}
+}
+
+// settle drops the candidates that have fallen behind the threshold, raises it
+// if there are still too many, and returns how many are left.
+func (t *Table) settle(s *watched) int {
+	left := t.scratch.ids[:0]
+	sel := &t.scratch.selection
+	sel.Reset(s.Want(), &t.topics)
+	for _, id := range s.Rows() {
+		if r := t.rows.at(id); t.ofCell(s.watch.cell, id, r) {
+			if it := t.item(id, r, r.total[s.window]); s.Reaches(&t.topics, &it) {
+				left = append(left, id)
+				sel.Offer(it)
+			}
+		}
+	}
+	t.scratch.ids = left
+	switch {
+	case len(left) > 2*s.Want():
+		t.refill(s, sel.Sorted(), false)
+		return s.Want()
+	case len(left) < len(s.Rows()):
+		s.Keep(left)
+	}
+	return len(left)
+}
+
+// ofCell tells whether a row of a cell's families still is a row of the cell:
+// forked rows are no longer those of their category.
+func (t *Table) ofCell(c cell, id rowID, r *row) bool {
+	return c.any || r.link == 0 || t.rows.familyOf(id).child
+}
+
+func (t *Table) refill(s *watched, sorted []rank.Item, whole bool) {
+	s.Refill(&t.topics, sorted, whole)
+	s.watch.least[s.window] = s.Least()
+}
+
+// fill scans the cell for its first rows.
+func (t *Table) fill(s *watched) {
+	sel := &t.scratch.selection
+	sel.Reset(s.Want(), &t.topics)
+	t.scan(sel, s.watch.cell, s.window)
+	sorted := sel.Sorted()
+	t.refill(s, sorted, len(sorted) < s.Want())
+}
+
+// scan offers all rows of a cell by their totals in a standard window.
+func (t *Table) scan(sel *rank.Selection, c cell, window int) {
+	for _, part := range t.parts(c) {
+		for _, p := range part.family.pages {
+			rows := t.rows.pages[p].rows
+			for i := range rows {
+				r := &rows[i]
+				if n := r.total[window]; n >= sel.Least() && (!part.unforked || r.link == 0) {
+					sel.Offer(t.item(p<<pageShift|uint32(i), r, n))
+				}
+			}
+		}
+	}
+}
+
+// leaders are a cell's first k rows by their totals in a standard window. They
+// are valid until the table is used again.
+func (t *Table) leaders(c cell, window, k int) []rank.Item {
+	s := t.watched(c, window)
+	if s.K < k {
+		s.K = k
+		t.fill(s)
+	} else if t.settle(s) < k && !s.Open() {
+		t.fill(s)
+	}
+	sel := &t.scratch.selection
+	sel.Reset(k, &t.topics)
+	for _, id := range s.Rows() {
+		r := t.rows.at(id)
+		sel.Offer(t.item(id, r, r.total[window]))
+	}
+	return sel.Sorted()
+}

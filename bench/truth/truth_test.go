@@ -127,6 +127,36 @@ func TestJudgeFindsLies(t *testing.T) {
 	}
 }
 
+// TestJudgeFindsLiesOfInexactBoards: the same for boards that do not claim to
+// be exact, so that each check stands alone.
+func TestJudgeFindsLiesOfInexactBoards(t *testing.T) {
+	all := few(t).Tally(0, seconds(2000), []messages.Cell{{}})[0]
+	loose := func(rank int, topic string, lower uint64) api.BoardRow {
+		return api.BoardRow{Rank: rank, Topic: topic, Score: lower, Bounds: api.Bounds{Lower: lower, Estimate: lower, Upper: 9}}
+	}
+	for name, c := range map[string]struct {
+		rows      []api.BoardRow
+		certified int
+		lies      int
+	}{
+		"the truth":           {[]api.BoardRow{loose(1, "b", 3), loose(2, "a", 2)}, 2, 0},
+		"a row missing":       {[]api.BoardRow{loose(1, "b", 3)}, 0, 0},
+		"a lower bound":       {[]api.BoardRow{loose(1, "b", 4), loose(2, "a", 2)}, 0, 1},
+		"a row twice":         {[]api.BoardRow{loose(1, "b", 3), loose(2, "b", 2)}, 0, 1},
+		"the order":           {[]api.BoardRow{loose(1, "a", 2), loose(2, "b", 3)}, 0, 1},
+		"the order of a tie":  {[]api.BoardRow{loose(1, "b", 2), loose(2, "a", 2)}, 0, 1},
+		"what is certified":   {[]api.BoardRow{loose(1, "a", 2), loose(2, "c", 1)}, 1, 1},
+		"how much is certain": {[]api.BoardRow{loose(1, "b", 3), loose(2, "a", 2)}, 3, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := api.Board{Top: 2, Certified: c.certified, Total: api.Total{Lower: 6, Estimate: 6, Upper: 6}, Topics: c.rows}
+			if v := all.Board(&b); len(v.False) != c.lies {
+				t.Errorf("want %d lies, found %q", c.lies, v.False)
+			}
+		})
+	}
+}
+
 // TestJudgeAllowsBounds: a board that is inexact and says so is true.
 func TestJudgeAllowsBounds(t *testing.T) {
 	all := few(t).Tally(0, seconds(2000), []messages.Cell{{}})[0]

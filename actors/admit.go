@@ -1,0 +1,115 @@
+package actors
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/crestdb/crest/messages"
+)
+
+// Admit tells whether a frame may be appended now: nil, or a
+// *messages.RefusedError that says when to try again, or an error that says
+// why not. ids: the frame carries event ids or an Idempotency-Key.
+//
+// It is the only place where fullness acts. What has passed it and is in the
+// log is counted and remembered, whatever the memory it takes.
+func (e *Engine) Admit(ctx context.Context, f *messages.Frame, ids bool) error {
+	if err := e.Ready(); err != nil {
+		return err
+	}
+	if err := e.progress.failed(); err != nil {
+		return err
+	}
+	if lag := e.lag(); lag > e.cfg.MaxLag {
+		return &messages.RefusedError{Reason: fmt.Sprintf("the engine is behind by %d log entries; send slower", lag), RetryAfter: time.Second}
+	}
+	if ids {
+		for i := range f.Blocks {
+			if e.progress.full(f.Blocks[i].Partition) {
+				e.tick(ctx)
+				return &messages.RefusedError{
+					Reason:     "the table of event ids and Idempotency-Keys is full; it empties as the dedup window moves on. Send slower, or raise --dedup-memory or shorten --dedup-window",
+					RetryAfter: time.Second,
+				}
+			}
+		}
+	}
+	if e.progress.engineBytes() >= e.cfg.EngineMemory {
+		return e.admitKnown(ctx, f)
+	}
+	return nil
+}
+
+// lag is how many log entries are durable and not yet counted.
+func (e *Engine) lag() uint64 {
+	ends := make(messages.Position, e.cfg.Identity.Partitions)
+	e.cfg.Log.Ends(ends)
+	return e.progress.lag(ends)
+}
+
+// admitKnown lets a frame pass whose every key has a row already.
+func (e *Engine) admitKnown(ctx context.Context, f *messages.Frame) error {
+	for i := range f.Blocks {
+		b := &f.Blocks[i]
+		if b.Records == 0 {
+			continue
+		}
+		isNew, err := e.system.ask(e.shards[b.Partition], newKeys{b.Data}, timeout(ctx))
+		if err != nil {
+			return unanswered(err)
+		}
+		if isNew.(bool) {
+			return &messages.RefusedError{
+				Reason:     "the engine's share of --memory is full and the request brings topics or regions that have no row yet; raise --memory",
+				RetryAfter: 10 * time.Second,
+			}
+		}
+	}
+	return nil
+}
+
+// tick moves log time on, at most once a second: a full dedup table forgets by
+// log time, and while everything with ids is refused nothing else moves it.
+func (e *Engine) tick(ctx context.Context) {
+	now, last := time.Now().UnixNano(), e.lastTick.Load()
+	if now-last < int64(time.Second) || !e.lastTick.CompareAndSwap(last, now) {
+		return
+	}
+	if err := e.appendAll(ctx, messages.FrameTick, nil); err != nil {
+		e.cfg.Logger.Warn("tick not appended; the full dedup table stays full until events arrive", "error", err)
+	}
+}
+
+// SetSettings makes other settings hold from here on: a control record in
+// every partition. It returns once they are in force.
+func (e *Engine) SetSettings(ctx context.Context, s messages.Settings) error {
+	if err := s.Validate(); err != nil {
+		return err
+	}
+	return e.appendAll(ctx, messages.FrameControl, s.AppendTo(nil))
+}
+
+// appendAll appends a frame with one block for every partition and waits until
+// it is applied.
+func (e *Engine) appendAll(ctx context.Context, kind messages.FrameKind, data []byte) error {
+	f := &messages.Frame{Kind: kind, Stamp: e.cfg.Now()}
+	for p := range messages.Partition(e.cfg.Identity.Partitions) {
+		f.Blocks = append(f.Blocks, messages.Block{Partition: p, Data: data})
+	}
+	pos := make(messages.Position, e.cfg.Identity.Partitions)
+	if err := e.cfg.Log.Append(ctx, f, pos); err != nil {
+		return fmt.Errorf("append to every partition: %w", err)
+	}
+	return e.Await(ctx, pos)
+}
+
+// Seen tells what is known of an Idempotency-Key as of what its home partition
+// has counted.
+func (e *Engine) Seen(ctx context.Context, q *messages.KeyQuery) (messages.KeyVerdict, error) {
+	answer, err := e.system.ask(e.ingests[e.routes.Home(q.Key)], keyAsk{q}, timeout(ctx))
+	if err != nil {
+		return messages.KeyVerdict{}, unanswered(err)
+	}
+	return *answer.(*messages.KeyVerdict), nil
+}

@@ -1,0 +1,228 @@
+package actors
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"hash/fnv"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/crestdb/crest/actors/rank"
+	"github.com/crestdb/crest/actors/window"
+	"github.com/crestdb/crest/messages"
+)
+
+const (
+	// boardAge is how old a board may be before it is pulled again: a board
+	// asked ten thousand times a second is still pulled ten times.
+	boardAge = 100 * time.Millisecond
+	// boardIdle is how long a board lives after somebody last asked for it.
+	boardIdle = time.Minute
+)
+
+// boardKey says which board: its identity is board/<window>:<category>:<region>.
+type boardKey struct {
+	window messages.Window
+	cell   messages.Cell
+}
+
+func (k boardKey) identity() string {
+	return "board/" + k.window.String() + ":" + url.QueryEscape(k.cell.Category) + ":" + url.QueryEscape(k.cell.Region)
+}
+
+// pulled is one pull of a board: what the mergers' union was, and the boards
+// cut from it so far. The union is immutable.
+type pulled struct {
+	topAnswer
+	k          int
+	categories bool // rows carry their leading category
+	at         time.Time
+
+	mu  sync.Mutex
+	cut map[cutKey]*messages.Board
+}
+
+// cutKey names the plain cuts worth keeping; filtered ones are made each time.
+type cutKey int
+
+// maxCuts bounds the kept cuts of one pull.
+const maxCuts = 32
+
+// serves tells whether the pull can answer q: enough rows, recent enough, and
+// everything before q.After counted.
+func (p *pulled) serves(q *messages.BoardQuery) bool {
+	return p != nil && p.k >= rowsFor(q) && (p.categories || q.MaxPerCategory == 0) && time.Since(p.at) < boardAge && p.applied.Covers(q.After)
+}
+
+// rowsFor is how many rows a query needs pulled: steps, so that boards of
+// nearly the same size share a pull; filtered boards are filled from behind.
+func rowsFor(q *messages.BoardQuery) int {
+	k := q.K + len(q.Exclude)
+	if q.MaxPerCategory > 0 {
+		return maxPull
+	}
+	for _, step := range [...]int{10, 100, messages.MaxK} {
+		if k <= step {
+			return step
+		}
+	}
+	return maxPull
+}
+
+// maxPull bounds the rows pulled for one board: what a filtered board can be
+// filled up from.
+const maxPull = 4 * messages.MaxK
+
+// board cuts the answer to q from the pull.
+func (p *pulled) board(q *messages.BoardQuery) *messages.Board {
+	if len(q.Exclude) > 0 || q.MaxPerCategory > 0 {
+		return p.build(q)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if b := p.cut[cutKey(q.K)]; b != nil {
+		return b
+	}
+	b := p.build(q)
+	if len(p.cut) < maxCuts {
+		if p.cut == nil {
+			p.cut = make(map[cutKey]*messages.Board)
+		}
+		p.cut[cutKey(q.K)] = b
+	}
+	return b
+}
+
+func (p *pulled) build(q *messages.BoardQuery) *messages.Board {
+	b := &messages.Board{Window: q.Window, Cell: q.Cell, K: q.K, Moment: p.Moment, Total: p.union.Total, Applied: p.applied}
+	part := p.union
+	if len(q.Exclude) > 0 || q.MaxPerCategory > 0 {
+		part = rank.Filter(part, q.Exclude, q.MaxPerCategory)
+	}
+	b.Rows, b.Certified, b.Exact = rank.Merge([]*rank.Part{part}, q.K)
+	b.Version = version(b)
+	return b
+}
+
+// version follows from rows and bounds: a 64-bit hash, as hexadecimal digits.
+func version(b *messages.Board) string {
+	h := fnv.New64a()
+	var n [8]byte
+	number := func(v uint64) {
+		binary.LittleEndian.PutUint64(n[:], v)
+		h.Write(n[:])
+	}
+	number(b.Total.Lower)
+	number(b.Total.Upper)
+	number(uint64(b.Certified))
+	for i := range b.Rows {
+		r := &b.Rows[i]
+		h.Write([]byte(r.Topic))
+		h.Write([]byte{0})
+		number(r.Count.Lower)
+		number(r.Count.Estimate)
+		number(r.Count.Upper)
+		if r.Certified {
+			h.Write([]byte{1})
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// boardHandle is how the engine reaches a board: its actor, and what it last
+// pulled, so that a board that is fresh is read without a message.
+type boardHandle struct {
+	key     boardKey
+	actor   address
+	latest  atomic.Pointer[pulled]
+	asked   atomic.Int64 // unix nanoseconds of the last query
+	retired func(*boardHandle)
+}
+
+// boardActor pulls its board from the merger while somebody asks, at most
+// every boardAge, and ends when nobody does any more.
+type boardActor struct {
+	handle  *boardHandle
+	merger  address
+	pulling *topQuestion // nil: no pull under way
+	waiting []boardWaiter
+}
+
+type boardWaiter struct {
+	query *messages.BoardQuery
+	from  address
+	// late: the pull under way began before the query came, so it may miss
+	// what the query's After names.
+	late bool
+}
+
+func (a *boardActor) receive(m mail) {
+	switch b := m.body.(type) {
+	case started:
+		m.wakeAfter(boardIdle)
+	case *messages.BoardQuery:
+		if p := a.handle.latest.Load(); p.serves(b) {
+			m.answer(p)
+			return
+		}
+		a.waiting = append(a.waiting, boardWaiter{b, m.from(), a.pulling != nil})
+		a.pull(m)
+	case *topAnswer:
+		p := &pulled{topAnswer: *b, k: a.pulling.K, categories: a.pulling.Categories, at: time.Now()}
+		a.handle.latest.Store(p)
+		a.pulling = nil
+		a.serve(m, p)
+	case error:
+		a.pulling = nil
+		a.refuse(m, b)
+	case failure:
+		a.pulling = nil
+		a.refuse(m, b.err)
+	case idle:
+		if quiet := time.Since(time.Unix(0, a.handle.asked.Load())); quiet >= boardIdle {
+			a.handle.retired(a.handle)
+			m.stop()
+		}
+	}
+}
+
+func (a *boardActor) failed(string) { a.handle.retired(a.handle) }
+
+// pull asks for as many rows as the greediest of the waiting queries needs.
+func (a *boardActor) pull(m mail) {
+	if a.pulling != nil || len(a.waiting) == 0 {
+		return
+	}
+	q := &topQuestion{window.TopAsk{Window: a.handle.key.window, Cell: a.handle.key.cell}}
+	for i := range a.waiting {
+		w := &a.waiting[i]
+		w.late = false
+		q.K = max(q.K, rowsFor(w.query))
+		q.Categories = q.Categories || w.query.MaxPerCategory > 0
+	}
+	a.pulling = q
+	m.request(a.merger, q)
+}
+
+// serve answers those whom the pull satisfies; the rest waits for the next.
+func (a *boardActor) serve(m mail, p *pulled) {
+	rest := a.waiting[:0]
+	for _, w := range a.waiting {
+		if w.late && !p.serves(w.query) {
+			rest = append(rest, w)
+			continue
+		}
+		m.send(w.from, p)
+	}
+	a.waiting = rest
+	a.pull(m)
+}
+
+func (a *boardActor) refuse(m mail, err error) {
+	for _, w := range a.waiting {
+		m.send(w.from, err)
+	}
+	a.waiting = a.waiting[:0]
+}

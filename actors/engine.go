@@ -1,0 +1,267 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/crestdb/crest/actors/window"
+	"github.com/crestdb/crest/messages"
+)
+
+// Config says what an engine runs on.
+type Config struct {
+	Log      Log                    // required
+	Identity messages.LogIdentity   // the log's
+	Now      func() messages.Micros // the node clock; required
+	// EngineMemory, DedupMemory and BoardMemory are the engine's shares of the
+	// memory budget in bytes.
+	EngineMemory, DedupMemory, BoardMemory int64
+	// MaxLag is how many log entries may wait to be counted before events are
+	// refused (429).
+	MaxLag uint64
+	// NewCore makes the state of a shard; nil: window.Table.
+	NewCore func() Core
+	Logger  *slog.Logger
+}
+
+// DefaultConfig has every default but the required fields.
+func DefaultConfig() Config {
+	return Config{
+		EngineMemory: 512 << 20,
+		DedupMemory:  256 << 20,
+		BoardMemory:  64 << 20,
+		MaxLag:       1_000_000,
+		Logger:       slog.Default(),
+	}
+}
+
+// Validate names the first field that cannot be.
+func (c *Config) Validate() error {
+	switch {
+	case c.Log == nil:
+		return errors.New("engine: Log is missing")
+	case c.Now == nil:
+		return errors.New("engine: Now is missing")
+	case c.Identity.Partitions < 1 || c.Identity.Partitions > messages.MaxPartitions:
+		return fmt.Errorf("engine: %d partitions: want 1 to %d", c.Identity.Partitions, messages.MaxPartitions)
+	case c.EngineMemory <= 0 || c.DedupMemory <= 0 || c.BoardMemory <= 0:
+		return errors.New("engine: memory shares must be positive")
+	case c.MaxLag == 0:
+		return errors.New("engine: MaxLag must be positive")
+	case c.Logger == nil:
+		return errors.New("engine: Logger is missing")
+	}
+	return nil
+}
+
+// Engine is the counting and ranking of one node: its actors, and the calls
+// that the gateway makes. All methods may be called concurrently.
+type Engine struct {
+	cfg      Config
+	routes   messages.Routes
+	system   *system
+	progress *progress
+	target   messages.Position // the log's end when the engine was started
+	ready    atomic.Bool
+
+	ingests, shards []address
+	merger          address
+
+	lastTick atomic.Int64  // unix nanoseconds
+	spawned  atomic.Uint64 // boards so far; makes their actors' names unique
+
+	mu     sync.Mutex
+	boards map[boardKey]*boardHandle
+}
+
+// New starts an engine: it replays the log from its beginning (see Ready) and
+// follows it until Close.
+func New(cfg Config) (*Engine, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if cfg.NewCore == nil {
+		h := newHashes(&cfg.Identity)
+		cfg.NewCore = func() Core { return window.New(window.Config{Hash: h.topic}) }
+	}
+	e := &Engine{
+		cfg:      cfg,
+		routes:   messages.NewRoutes(&cfg.Identity),
+		system:   newSystem(cfg.Logger),
+		progress: newProgress(cfg.Identity.Partitions, cfg.Identity.Settings),
+		target:   make(messages.Position, cfg.Identity.Partitions),
+		boards:   make(map[boardKey]*boardHandle),
+	}
+	cfg.Log.Ends(e.target)
+	if err := e.spawn(); err != nil {
+		return nil, errors.Join(fmt.Errorf("start engine: %w", err), e.Close())
+	}
+	return e, nil
+}
+
+func (e *Engine) spawn() error {
+	for p := range messages.Partition(e.cfg.Identity.Partitions) {
+		shard, err := e.system.spawn(fmt.Sprintf("shard/%d", p), &shardActor{partition: p, core: e.cfg.NewCore(), progress: e.progress})
+		if err != nil {
+			return err
+		}
+		e.shards = append(e.shards, shard)
+	}
+	merger, err := e.system.spawn("merger/local", &merger{shards: e.shards, clock: e.cfg.Identity.Clock, now: e.cfg.Now})
+	if err != nil {
+		return err
+	}
+	e.merger = merger
+	for p := range messages.Partition(e.cfg.Identity.Partitions) {
+		ingest, err := e.system.spawn(fmt.Sprintf("ingest/%d", p), &ingestActor{
+			partition: p,
+			core:      newIngest(&e.cfg.Identity),
+			log:       e.cfg.Log,
+			shard:     e.shards[p],
+			progress:  e.progress,
+			dedupMax:  max(1, e.cfg.DedupMemory/int64(e.cfg.Identity.Partitions)),
+			logger:    e.cfg.Logger,
+		})
+		if err != nil {
+			return err
+		}
+		e.ingests = append(e.ingests, ingest)
+	}
+	return nil
+}
+
+// Close stops every actor and waits for it. What the log holds and was not yet
+// counted is counted after the next start.
+func (e *Engine) Close() error {
+	var errs []error
+	stop := func(actors ...address) {
+		for _, a := range actors {
+			if a != nil {
+				errs = append(errs, e.system.stop(a))
+			}
+		}
+	}
+	stop(e.ingests...)
+	e.mu.Lock()
+	boards := e.boards
+	e.boards = nil
+	e.mu.Unlock()
+	for _, h := range boards {
+		stop(h.actor)
+	}
+	stop(e.merger)
+	stop(e.shards...)
+	e.system.shutdown()
+	return errors.Join(errs...)
+}
+
+// Ready is nil once everything that was in the log at the start is counted;
+// before, messages.ErrNotReady with how far the replay is.
+func (e *Engine) Ready() error {
+	if e.ready.Load() {
+		return nil
+	}
+	if e.progress.covers(e.target) {
+		e.ready.Store(true)
+		return nil
+	}
+	if err := e.progress.failed(); err != nil {
+		return err
+	}
+	done, all := e.replayed()
+	return fmt.Errorf("%w: %d of %d entries", messages.ErrNotReady, done, all)
+}
+
+func (e *Engine) replayed() (done, all uint64) {
+	applied := make(messages.Position, len(e.target))
+	e.progress.applied(applied)
+	for i, o := range e.target {
+		all += uint64(o)
+		done += uint64(min(o, applied[i]))
+	}
+	return done, all
+}
+
+// WaitReady waits until Ready is nil.
+func (e *Engine) WaitReady(ctx context.Context) error { return e.progress.await(ctx, e.target) }
+
+// EngineTime is the moment that answers refer to now: the node clock, or with
+// the event clock the largest event time accepted so far (0 before the first
+// event).
+func (e *Engine) EngineTime() messages.Micros {
+	if e.cfg.Identity.Clock == messages.ClockEvent {
+		return e.progress.clock()
+	}
+	return e.cfg.Now()
+}
+
+// Applied fills pos with the offset behind the last entry counted, by
+// partition.
+func (e *Engine) Applied(pos messages.Position) { e.progress.applied(pos) }
+
+// Await waits until everything before pos is counted. messages.ErrBehind if
+// ctx ends before.
+func (e *Engine) Await(ctx context.Context, pos messages.Position) error {
+	err := e.progress.await(ctx, pos)
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("%w: %w", messages.ErrBehind, err)
+	}
+	return err
+}
+
+// Settings in force as of what has been counted.
+func (e *Engine) Settings() messages.Settings { return e.progress.settings() }
+
+// Ledger accounts for every partition's events.
+func (e *Engine) Ledger(context.Context) ([]messages.Ledger, error) {
+	status := e.partitions()
+	ledgers := make([]messages.Ledger, len(status))
+	for i := range status {
+		ledgers[i] = status[i].Ledger
+	}
+	return ledgers, nil
+}
+
+// partitions is the state of every partition with the log's end in it.
+func (e *Engine) partitions() []messages.PartitionStatus {
+	snapshot := e.progress.snapshot()
+	ends := make(messages.Position, len(snapshot))
+	e.cfg.Log.Ends(ends) // after the snapshot: never behind it
+	out := make([]messages.PartitionStatus, len(snapshot))
+	for i, s := range snapshot {
+		out[i] = *s
+		out[i].NextOffset = ends[i]
+		out[i].Logged = uint64(ends[i]) - s.Controls
+		out[i].Epoch = 1
+	}
+	return out
+}
+
+// Status is the engine as operators see it.
+func (e *Engine) Status(context.Context) (*messages.EngineStatus, error) {
+	s := &messages.EngineStatus{EngineTime: e.EngineTime(), Settings: e.Settings(), Partitions: e.partitions(), Memory: e.MemoryUsed()}
+	e.mu.Lock()
+	s.Boards = len(e.boards)
+	e.mu.Unlock()
+	return s, nil
+}
+
+// MemoryUsed is what all shards and ingest actors hold.
+func (e *Engine) MemoryUsed() messages.Memory {
+	var m messages.Memory
+	for _, s := range e.progress.snapshot() {
+		m.Sum(s.Memory)
+	}
+	return m
+}
+
+// BoardMemory is about what the kept boards hold, in bytes.
+func (e *Engine) BoardMemory() int64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return int64(len(e.boards)) * boardBytes
+}

@@ -1,0 +1,380 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/crestdb/crest/actors/actorstest"
+	"github.com/crestdb/crest/actors/window"
+	"github.com/crestdb/crest/messages"
+)
+
+// rig is an engine over a log in memory, with a node clock the test moves.
+type rig struct {
+	*Engine
+	t      *testing.T
+	id     *messages.LogIdentity
+	log    *actorstest.MemLog
+	now    *atomic.Int64
+	routes messages.Routes
+}
+
+func newRig(t *testing.T, clock messages.Clock, change func(*Config)) *rig {
+	t.Helper()
+	id := &messages.LogIdentity{ID: messages.LogID{7}, Partitions: 4, Clock: clock, HashKey: [32]byte{3}, Settings: messages.DefaultSettings()}
+	r := &rig{t: t, id: id, log: actorstest.NewMemLog(id), now: new(atomic.Int64), routes: messages.NewRoutes(id)}
+	r.now.Store(int64(1_700_000_000 * messages.Second))
+	r.start(change)
+	return r
+}
+
+// start runs an engine over the rig's log until the test ends.
+func (r *rig) start(change func(*Config)) {
+	r.t.Helper()
+	cfg := DefaultConfig()
+	cfg.Log, cfg.Identity, cfg.Logger = r.log, *r.id, slog.New(slog.DiscardHandler)
+	cfg.Now = func() messages.Micros { return messages.Micros(r.now.Load()) }
+	if change != nil {
+		change(&cfg)
+	}
+	e, err := New(cfg)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.Engine = e
+	r.t.Cleanup(func() {
+		if err := e.Close(); err != nil {
+			r.t.Error(err)
+		}
+	})
+	if err := e.WaitReady(r.ctx()); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *rig) ctx() context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	r.t.Cleanup(cancel)
+	return ctx
+}
+
+// frame is a request with these records.
+func (r *rig) frame(records ...messages.Record) *messages.Frame {
+	f := &messages.Frame{Kind: messages.FrameEvents, Stamp: messages.Micros(r.now.Load())}
+	blocks := make([]messages.Block, r.id.Partitions)
+	for i := range records {
+		b := &blocks[r.routes.Of(records[i].Topic)]
+		b.Data = records[i].AppendTo(b.Data)
+		b.Records++
+	}
+	for p, b := range blocks {
+		if b.Partition = messages.Partition(p); b.Records > 0 {
+			f.Blocks = append(f.Blocks, b)
+		}
+	}
+	return f
+}
+
+// send appends the records and returns their position.
+func (r *rig) send(records ...messages.Record) messages.Position {
+	r.t.Helper()
+	pos := make(messages.Position, r.id.Partitions)
+	if err := r.log.Append(context.Background(), r.frame(records...), pos); err != nil {
+		r.t.Fatal(err)
+	}
+	return pos
+}
+
+func event(topic, category, region string, count uint64) messages.Record {
+	return messages.Record{Topic: []byte(topic), Category: []byte(category), Region: []byte(region), Count: count}
+}
+
+func TestEngineAnswersWhatWasCounted(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	t.Run("", func(t *testing.T) {
+		r := newRig(t, messages.ClockWall, nil)
+		pos := r.send(event("a", "music", "IN", 3), event("b", "music", "US", 5), event("c", "news", "", 1), event("a", "music", "US", 4))
+		board, err := r.Board(r.ctx(), &messages.BoardQuery{Window: messages.Window1h, K: 2, After: pos})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(board.Rows) != 2 || board.Rows[0].Topic != "a" || board.Rows[0].Count != messages.ExactCount(7) || board.Rows[1].Topic != "b" {
+			t.Errorf("rows: %+v", board.Rows)
+		}
+		if !board.Exact || board.Certified != 2 || board.Total != messages.ExactCount(13) {
+			t.Errorf("exact %v, certified %d, total %v", board.Exact, board.Certified, board.Total)
+		}
+		counts, err := r.Counts(r.ctx(), &messages.CountQuery{Topics: []string{"c", "a", "nobody"}, Window: messages.WindowAll})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := fmt.Sprint([]messages.Count{messages.ExactCount(1), messages.ExactCount(7), {}}); fmt.Sprint(counts.Counts) != want {
+			t.Errorf("counts %v, want %v", counts.Counts, want)
+		}
+		rank, err := r.Rank(r.ctx(), &messages.RankQuery{Topic: "c", Window: messages.Window1h, Around: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rank.Lower != 3 || rank.Upper != 3 || rank.First != 2 || len(rank.Neighbours) != 2 || rank.Neighbours[0].Topic != "b" {
+			t.Errorf("rank %+v", rank)
+		}
+		cells, err := r.Cells(r.ctx(), &messages.CellsQuery{Window: messages.Window1h})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(cells.Categories) != 2 || cells.Categories[0] != (messages.CellTotal{Name: "music", Total: messages.ExactCount(12)}) || len(cells.Regions) != 2 {
+			t.Errorf("cells %+v", cells)
+		}
+		topics, err := r.Topics(r.ctx(), &messages.TopicsQuery{Prefix: "b", Window: messages.Window1h, Limit: 5})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(topics.Rows) != 1 || topics.Rows[0].Topic != "b" {
+			t.Errorf("topics %+v", topics)
+		}
+		series, err := r.Series(r.ctx(), &messages.SeriesQuery{Topics: []string{"a", ""}, Window: messages.Window1h, Granularity: 5 * messages.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(series.Starts); n != 12 || series.Counts[0][n-1] != messages.ExactCount(7) || series.Counts[1][n-1] != messages.ExactCount(13) {
+			t.Errorf("series %+v", series)
+		}
+		var finest *messages.NotKeptError
+		if _, err := r.Series(r.ctx(), &messages.SeriesQuery{Topics: []string{"a"}, Window: messages.Window24h, Granularity: messages.Minute}); !errors.As(err, &finest) {
+			t.Errorf("a minute's granularity over a day: %v", err)
+		}
+	})
+}
+
+// TestBoardsReferToOneMoment replays days in seconds with the event clock and
+// asks for boards meanwhile: every answer must be the whole truth of some
+// prefix of each partition at one common end.
+func TestBoardsReferToOneMoment(t *testing.T) {
+	r := newRig(t, messages.ClockEvent, nil)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		rng := rand.New(rand.NewPCG(1, 1))
+		at := 1_600_000_000 * messages.Second
+		for range 300 {
+			var records []messages.Record
+			for range 20 {
+				at += messages.Micros(rng.Int64N(int64(10 * messages.Minute)))
+				e := event(fmt.Sprintf("t%d", rng.IntN(50)), "", "", 1)
+				e.HasTime, e.Time = true, at
+				records = append(records, e)
+			}
+			r.send(records...)
+		}
+	})
+	for range 50 {
+		answer, err := r.system.ask(r.merger, &topQuestion{window.TopAsk{Window: messages.Window24h, K: 100}}, 5*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := answer.(*topAnswer)
+		want := uint64(0)
+		for p := range messages.Partition(r.id.Partitions) {
+			recount := actorstest.NewRecount(r.id)
+			for _, b := range r.log.Blocks(p) {
+				if b.Offset < got.applied[p] {
+					recount.Take(&b)
+				}
+			}
+			for _, e := range recount.Entries {
+				if e.Slice >= got.Start && e.Slice < got.End {
+					want += e.Count
+				}
+			}
+		}
+		if got.union.Total.Lower != want {
+			t.Fatalf("total of %v to %v: %d, want %d", got.Start.Time(), got.End.Time(), got.union.Total.Lower, want)
+		}
+	}
+	wg.Wait()
+}
+
+func TestRestartGivesTheSameLedgerAndBoards(t *testing.T) {
+	r := newRig(t, messages.ClockEvent, nil)
+	rng := rand.New(rand.NewPCG(5, 5))
+	var pos messages.Position
+	for range 100 {
+		var records []messages.Record
+		for range 30 {
+			e := randomRecord(rng, 1_600_000_000*messages.Second)
+			records = append(records, e)
+		}
+		pos = r.send(records...)
+	}
+	state := func() string {
+		t.Helper()
+		ends := make(messages.Position, len(pos))
+		r.log.Ends(ends)
+		if err := r.Await(r.ctx(), ends); err != nil {
+			t.Fatal(err)
+		}
+		ledger, _ := r.Ledger(r.ctx())
+		for _, l := range ledger {
+			if l.Logged != l.Counted+l.Duplicates+l.DeadLettered {
+				t.Errorf("ledger does not balance: %+v", l)
+			}
+		}
+		board, err := r.Board(r.ctx(), &messages.BoardQuery{Window: messages.WindowAll, K: 100, After: ends})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf("%+v %+v %s", ledger, board.Rows, board.Version)
+	}
+	first := state()
+	r.start(nil)
+	if second := state(); second != first {
+		t.Errorf("after a restart:\n%s\nbefore:\n%s", second, first)
+	}
+}
+
+func TestFullDedupTableRefusesAndEmptiesByTicks(t *testing.T) {
+	r := newRig(t, messages.ClockWall, func(c *Config) { c.DedupMemory = 16 << 10 })
+	refused := func() bool {
+		e := event("t", "", "", 1)
+		e.ID = []byte("probe")
+		err := r.Admit(r.ctx(), r.frame(e), true)
+		var refusal *messages.RefusedError
+		if err != nil && !errors.As(err, &refusal) {
+			t.Fatal(err)
+		}
+		return err != nil
+	}
+	for i := 0; !refused(); i++ {
+		if i > 100_000 {
+			t.Fatal("the table never gets full")
+		}
+		e := event("t", "", "", 1)
+		e.ID = fmt.Appendf(nil, "id-%d", i)
+		if err := r.Await(r.ctx(), r.send(e)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.Admit(r.ctx(), r.frame(event("t", "", "", 1)), false); err != nil {
+		t.Errorf("an event without an id is refused: %v", err)
+	}
+	// No event moves log time on now, only what the refusals append.
+	r.now.Add(int64(20 * messages.Minute))
+	r.lastTick.Store(0)
+	refused() // asks for the tick
+	ends := make(messages.Position, r.id.Partitions)
+	r.log.Ends(ends)
+	if err := r.Await(r.ctx(), ends); err != nil {
+		t.Fatal(err)
+	}
+	if refused() {
+		t.Error("still full a window later")
+	}
+}
+
+func TestFullMemoryRefusesNewKeysOnly(t *testing.T) {
+	r := newRig(t, messages.ClockWall, func(c *Config) { c.EngineMemory = 1 })
+	if err := r.Await(r.ctx(), r.send(event("known", "c", "R", 1))); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Admit(r.ctx(), r.frame(event("known", "c", "R", 1)), false); err != nil {
+		t.Errorf("a known key is refused: %v", err)
+	}
+	for _, e := range []messages.Record{event("new", "", "", 1), event("known", "c", "S", 1), event("known", "d", "R", 1)} {
+		var refusal *messages.RefusedError
+		if err := r.Admit(r.ctx(), r.frame(e), false); !errors.As(err, &refusal) || refusal.RetryAfter <= 0 {
+			t.Errorf("%s/%s/%s: %v, want a refusal", e.Topic, e.Category, e.Region, err)
+		}
+	}
+}
+
+func TestSettingsAreChangedInTheLog(t *testing.T) {
+	r := newRig(t, messages.ClockWall, nil)
+	s := r.Settings()
+	s.MaxCategories = 1
+	if err := r.SetSettings(r.ctx(), s); err != nil {
+		t.Fatal(err)
+	}
+	if r.Settings() != s {
+		t.Errorf("settings %+v, want %+v", r.Settings(), s)
+	}
+	r.start(nil)
+	if r.Settings() != s {
+		t.Errorf("settings after a restart %+v, want %+v", r.Settings(), s)
+	}
+}
+
+func TestAwaitEndsWithItsContext(t *testing.T) {
+	r := newRig(t, messages.ClockWall, nil)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	if err := r.Await(ctx, messages.Position{1_000_000, 0, 0, 0}); !errors.Is(err, messages.ErrBehind) {
+		t.Errorf("await of what never comes: %v", err)
+	}
+}
+
+func TestABrokenLogStopsThePartitionLoudly(t *testing.T) {
+	r := newRig(t, messages.ClockWall, nil)
+	r.log.Break(errors.New("bit rot"))
+	err := r.Await(r.ctx(), messages.Position{1, 0, 0, 0})
+	if !errors.Is(err, messages.ErrPartition) {
+		t.Fatalf("await: %v", err)
+	}
+	if err := r.Admit(r.ctx(), r.frame(event("t", "", "", 1)), false); !errors.Is(err, messages.ErrPartition) {
+		t.Errorf("admit: %v", err)
+	}
+}
+
+// panicky is a core that breaks at the first delta with rows.
+type panicky struct{ Core }
+
+func (p panicky) Apply(d *window.Delta) {
+	if len(d.Rows) > 0 {
+		panic("broken invariant")
+	}
+	p.Core.Apply(d)
+}
+
+func TestAPanicFailsThePartitionInsteadOfRestartingItEmpty(t *testing.T) {
+	r := newRig(t, messages.ClockWall, func(c *Config) {
+		c.NewCore = func() Core { return panicky{window.New(window.Config{Hash: func([]byte) uint64 { return 0 }})} }
+	})
+	if err := r.Await(r.ctx(), r.send(event("t", "", "", 1))); !errors.Is(err, messages.ErrPartition) {
+		t.Errorf("await: %v", err)
+	}
+	if _, err := r.Board(r.ctx(), &messages.BoardQuery{Window: messages.Window1h, K: 1}); !errors.Is(err, messages.ErrPartition) {
+		t.Errorf("board: %v", err)
+	}
+}
+
+func TestConcurrentReadersAndWriters(t *testing.T) {
+	r := newRig(t, messages.ClockWall, nil)
+	var wg sync.WaitGroup
+	for w := range 4 {
+		wg.Go(func() {
+			for i := range 100 {
+				topic := fmt.Sprintf("w%d", w)
+				pos := r.send(event(topic, "c", "R", 1))
+				b, err := r.Board(r.ctx(), &messages.BoardQuery{Window: messages.Window1h, K: 10, After: pos})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				for _, row := range b.Rows {
+					if row.Topic == topic && row.Count.Lower < uint64(i+1) {
+						t.Errorf("own write %d not in the board: %+v", i, row)
+					}
+				}
+				r.now.Add(int64(50 * messages.Millisecond))
+			}
+		})
+	}
+	wg.Wait()
+}

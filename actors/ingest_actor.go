@@ -1,0 +1,175 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/crestdb/crest/actors/window"
+	"github.com/crestdb/crest/messages"
+)
+
+// Log is what the actors need of the event log. Only durable entries can be
+// read.
+type Log interface {
+	// Read fills b with blocks of partition p from offset from on; it waits
+	// until there is one or ctx ends.
+	Read(ctx context.Context, p messages.Partition, from messages.Offset, b *messages.Batch) error
+	// Append makes a frame durable and fills pos (one entry a partition).
+	Append(ctx context.Context, f *messages.Frame, pos messages.Position) error
+	// Ends fills pos with the offset behind each partition's last durable entry.
+	Ends(pos messages.Position)
+}
+
+const (
+	// readAhead batches circulate between the reader and the ingest actor: one
+	// is filled while the other is counted.
+	readAhead = 2
+	// deltasPerShard circulate between the ingest actor and its shard: one
+	// fills while one is applied, a third is ready when both are busy.
+	deltasPerShard = 3
+	// maxDeltaRows bounds a delta; past it the ingest actor stops reading until
+	// the shard has taken one.
+	maxDeltaRows = 1 << 16
+)
+
+// ingestActor reads one partition from the shard's next offset, counts what it
+// reads into deltas and hands them to the shard. A delta comes back as the
+// credit for the next: it is flushed as soon as the shard has taken the last
+// one, so flushes are small when the node is idle and large when it is busy.
+type ingestActor struct {
+	partition messages.Partition
+	core      *ingest
+	log       Log
+	shard     address
+	progress  *progress
+	dedupMax  int64 // bytes of this partition's share
+	logger    *slog.Logger
+
+	filling  *window.Delta
+	dirty    bool // filling has something that the shard must hear of
+	spare    []*window.Delta
+	inFlight int
+
+	reader *reader
+	held   []*messages.Batch // counted, but not given back while filling is large
+}
+
+// keyAsk asks the home partition's ingest actor for an Idempotency-Key.
+type keyAsk struct{ query *messages.KeyQuery }
+
+func (a *ingestActor) receive(m mail) {
+	switch b := m.body.(type) {
+	case started:
+		a.filling = new(window.Delta)
+		for range deltasPerShard - 1 {
+			a.spare = append(a.spare, new(window.Delta))
+		}
+		a.reader = startReader(a.partition, a.core.next, a.log, m.inbox())
+	case *messages.Batch:
+		a.take(m, b)
+	case *window.Delta:
+		b.Reset()
+		a.spare = append(a.spare, b)
+		a.inFlight--
+		a.flush(m)
+	case keyAsk:
+		v := a.core.verdict(b.query)
+		m.answer(&v)
+	case readFailed:
+		a.fail(b.err)
+	case stopping:
+		a.reader.stop()
+	}
+}
+
+func (a *ingestActor) failed(reason string) { a.progress.fail(a.partition, reason) }
+
+func (a *ingestActor) fail(err error) {
+	a.logger.Error("partition stopped; reads of it fail until the node is restarted", "partition", a.partition, "offset", a.core.next, "error", err)
+	a.progress.fail(a.partition, err.Error())
+}
+
+func (a *ingestActor) take(m mail, b *messages.Batch) {
+	for i := range b.Blocks {
+		if err := a.core.take(&b.Blocks[i], a.filling); err != nil {
+			a.fail(err) // the batch is not given back: reading ends here
+			return
+		}
+	}
+	a.dirty = true
+	a.held = append(a.held, b)
+	a.flush(m)
+}
+
+// flush hands the filling delta over if the shard has taken the last one, or
+// if it is full and a spare one is left; then it lets the reader go on.
+func (a *ingestActor) flush(m mail) {
+	full := len(a.filling.Rows) >= maxDeltaRows
+	if a.dirty && len(a.spare) > 0 && (a.inFlight == 0 || full) {
+		d := a.filling
+		a.core.seal(d)
+		bytes, next := a.core.dedup.bytes()
+		d.Dedup, d.DedupFull = bytes, next >= a.dedupMax
+		d.Combine = a.core.combine.bytes()
+		m.request(a.shard, d)
+		a.inFlight++
+		a.filling, a.spare = a.spare[len(a.spare)-1], a.spare[:len(a.spare)-1]
+		a.dirty, full = false, false
+	}
+	if full {
+		return
+	}
+	for _, b := range a.held {
+		a.reader.give(b)
+	}
+	a.held = a.held[:0]
+}
+
+// reader is the goroutine that reads one partition for its ingest actor.
+type reader struct {
+	batches chan *messages.Batch // free ones; there are readAhead in all, so a send never waits
+	cancel  context.CancelFunc
+	done    chan struct{}
+}
+
+// readFailed tells the ingest actor that its partition cannot be read.
+type readFailed struct{ err error }
+
+func startReader(p messages.Partition, from messages.Offset, log Log, send func(any)) *reader {
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &reader{batches: make(chan *messages.Batch, readAhead), cancel: cancel, done: make(chan struct{})}
+	for range readAhead {
+		r.batches <- new(messages.Batch)
+	}
+	go func() {
+		defer close(r.done)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case b := <-r.batches:
+				err := log.Read(ctx, p, from, b)
+				if ctx.Err() != nil {
+					return
+				}
+				if err != nil {
+					send(readFailed{errors.Join(errors.New("read the log"), err)})
+					return
+				}
+				from = b.Next
+				send(b)
+			}
+		}
+	}()
+	return r
+}
+
+// give returns a batch to be filled again.
+func (r *reader) give(b *messages.Batch) { r.batches <- b }
+
+// stop ends the goroutine and waits for it.
+func (r *reader) stop() {
+	r.cancel()
+	<-r.done
+}

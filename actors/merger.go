@@ -1,0 +1,168 @@
+package actors
+
+import (
+	"fmt"
+
+	"github.com/crestdb/crest/messages"
+)
+
+// merger unions the partitions that this node serves into one answer, so that
+// a board asks nodes, not shards.
+//
+// With the wall clock an answer's engine time is the node clock: shards that
+// are behind slide to it, those that are a moment ahead answer from their
+// slices. With the event clock it is the largest partition clock of all, which
+// a fast replay moves by hours a delta; so the shards are first asked to hold,
+// which fixes it, and released when they have answered. Gathers that hold run
+// one after the other, and each release lets the shards apply what came
+// meanwhile: ingest is slowed down by asking, never stopped.
+type merger struct {
+	shards []address
+	clock  messages.Clock
+	now    func() messages.Micros
+
+	last  uint64
+	open  map[uint64]*gather
+	queue []*gather // those that hold, in the order they came; the first is under way
+}
+
+// gather is one question on its way to an answer.
+type gather struct {
+	id       uint64
+	question question
+	to       address
+	round    int
+	e        messages.Micros
+	first    messages.Micros
+	parts    []any
+	applied  messages.Position
+	missing  int // answers still to come
+	holding  bool
+	err      error
+}
+
+func (g *merger) receive(m mail) {
+	switch b := m.body.(type) {
+	case started:
+		g.open = make(map[uint64]*gather)
+	case question:
+		g.last++
+		n := &gather{id: g.last, question: b, to: m.from()}
+		g.open[n.id] = n
+		if g.clock == messages.ClockEvent {
+			if g.queue = append(g.queue, n); len(g.queue) == 1 {
+				g.hold(m, n)
+			}
+			return
+		}
+		n.e = g.now()
+		g.ask(m, n)
+	case held:
+		if n := g.open[b.gather]; n != nil {
+			n.e = max(n.e, b.clock)
+			g.arrived(m, n)
+		}
+	case *shardPart:
+		if n := g.open[b.gather]; n != nil {
+			g.take(m, n, b)
+		}
+	case failure:
+		g.refused(m, b)
+	}
+}
+
+// failed: every later question is answered with the failure; nothing counted
+// is touched.
+func (g *merger) failed(string) {}
+
+func (g *merger) hold(m mail, n *gather) {
+	n.holding, n.missing = true, len(g.shards)
+	for _, s := range g.shards {
+		m.request(s, hold{n.id})
+	}
+}
+
+// ask sends a round's asks.
+func (g *merger) ask(m mail, n *gather) {
+	n.parts = make([]any, len(g.shards))
+	n.applied = make(messages.Position, len(g.shards))
+	n.first = n.e.Floor(messages.SliceLength)
+	n.missing = 1 // this function, until all asks are out
+	for p, s := range g.shards {
+		if body := n.question.ask(n.round, messages.Partition(p), n.e); body != nil {
+			n.missing++
+			m.request(s, &shardAsk{n.id, n.e, body})
+		}
+	}
+	g.arrived(m, n)
+}
+
+func (g *merger) take(m mail, n *gather, part *shardPart) {
+	if part.err != nil {
+		n.err = part.err
+	}
+	n.parts[part.partition] = part.part
+	n.applied[part.partition] = part.applied
+	if part.started {
+		n.first = min(n.first, part.first)
+	}
+	g.arrived(m, n)
+}
+
+// refused takes the answer of a shard that has failed.
+func (g *merger) refused(m mail, f failure) {
+	var id uint64
+	switch r := f.request.(type) {
+	case hold:
+		id = r.gather
+	case *shardAsk:
+		id = r.gather
+	default:
+		return
+	}
+	if n := g.open[id]; n != nil {
+		n.err = f.err
+		g.arrived(m, n)
+	}
+}
+
+// arrived notes one answer; with the last one of a stage the next begins.
+func (g *merger) arrived(m mail, n *gather) {
+	if n.missing--; n.missing > 0 {
+		return
+	}
+	switch {
+	case n.err != nil:
+		g.finish(m, n, n.err)
+	case n.parts == nil: // all hold
+		if n.e == 0 {
+			n.e = g.now() // no event yet
+		}
+		g.ask(m, n)
+	default:
+		answer := n.question.take(n.round, gathered{n.e, n.first, n.parts, n.applied})
+		if answer == nil {
+			n.round++
+			g.ask(m, n)
+			return
+		}
+		g.finish(m, n, answer)
+	}
+}
+
+func (g *merger) finish(m mail, n *gather, answer any) {
+	delete(g.open, n.id)
+	if err, ok := answer.(error); ok {
+		answer = fmt.Errorf("gather: %w", err)
+	}
+	m.send(n.to, answer)
+	if !n.holding {
+		return
+	}
+	for _, s := range g.shards {
+		m.send(s, release{n.id})
+	}
+	if g.queue = g.queue[1:]; len(g.queue) > 0 {
+		g.hold(m, g.queue[0])
+	}
+}

@@ -1,0 +1,146 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/crestdb/crest/actors/window"
+	"github.com/crestdb/crest/messages"
+)
+
+// askTimeout bounds a question whose context has no deadline.
+const askTimeout = 5 * time.Second
+
+// Board is the top of a cell. It is shared by all who asked for the same:
+// callers do not change it.
+func (e *Engine) Board(ctx context.Context, q *messages.BoardQuery) (*messages.Board, error) {
+	if err := e.await(ctx, q.After); err != nil {
+		return nil, err
+	}
+	key := boardKey{q.Window, q.Cell}
+	for {
+		h, err := e.board(key)
+		if err != nil {
+			return nil, err
+		}
+		h.asked.Store(time.Now().UnixNano())
+		if p := h.latest.Load(); p.serves(q) {
+			return p.board(q), nil
+		}
+		answer, err := e.system.ask(h.actor, q, timeout(ctx))
+		if errors.Is(err, errGone) && ctx.Err() == nil {
+			e.retire(h) // it ended while the query was on its way
+			continue
+		}
+		if err != nil {
+			return nil, unanswered(err)
+		}
+		return answer.(*pulled).board(q), nil
+	}
+}
+
+// board is the handle of a board, made on demand.
+func (e *Engine) board(key boardKey) (*boardHandle, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if h := e.boards[key]; h != nil {
+		return h, nil
+	}
+	if e.boards == nil {
+		return nil, fmt.Errorf("board: %w", messages.ErrStopped)
+	}
+	if int64(len(e.boards)) >= max(1, e.cfg.BoardMemory/boardBytes) {
+		return nil, &messages.RefusedError{Reason: "more different boards are asked for than --memory has room to keep; ask for fewer or raise it", RetryAfter: boardIdle}
+	}
+	h := &boardHandle{key: key, retired: e.retire}
+	h.asked.Store(time.Now().UnixNano())
+	a, err := e.system.spawn(fmt.Sprintf("%s#%d", key.identity(), e.spawned.Add(1)), &boardActor{handle: h, merger: e.merger})
+	if err != nil {
+		return nil, err
+	}
+	h.actor = a
+	e.boards[key] = h
+	return h, nil
+}
+
+// boardBytes is what a board of a hundred rows with its cuts takes.
+const boardBytes = 64 << 10
+
+// retire forgets a board's handle; the next query makes a new one.
+func (e *Engine) retire(h *boardHandle) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.boards[h.key] == h {
+		delete(e.boards, h.key)
+	}
+}
+
+// Counts tells how often topics occurred.
+func (e *Engine) Counts(ctx context.Context, q *messages.CountQuery) (*messages.Counts, error) {
+	return gatherAs[messages.Counts](ctx, e, newCountQuestion(q, e.routes), q.After)
+}
+
+// Rank is a topic's rank and what surrounds it.
+func (e *Engine) Rank(ctx context.Context, q *messages.RankQuery) (*messages.Rank, error) {
+	return gatherAs[messages.Rank](ctx, e, &rankQuestion{RankQuery: q, home: e.routes.Of([]byte(q.Topic))}, q.After)
+}
+
+// Series is how topics developed. messages.NotKeptError if the granularity is
+// finer than what is kept for the window's length.
+func (e *Engine) Series(ctx context.Context, q *messages.SeriesQuery) (*messages.Series, error) {
+	if finest := window.FinestGrid(messages.Micros(q.Window)); q.Granularity%finest != 0 {
+		return nil, &messages.NotKeptError{Finest: finest}
+	}
+	return gatherAs[messages.Series](ctx, e, newSeriesQuestion(q, e.routes), q.After)
+}
+
+// Topics are tracked topics by prefix.
+func (e *Engine) Topics(ctx context.Context, q *messages.TopicsQuery) (*messages.Topics, error) {
+	return gatherAs[messages.Topics](ctx, e, &prefixQuestion{q}, q.After)
+}
+
+// Cells are the categories and regions with their totals.
+func (e *Engine) Cells(ctx context.Context, q *messages.CellsQuery) (*messages.Cells, error) {
+	return gatherAs[messages.Cells](ctx, e, &cellsQuestion{q}, q.After)
+}
+
+// gatherAs puts a question to the merger.
+func gatherAs[T any](ctx context.Context, e *Engine, q question, after messages.Position) (*T, error) {
+	if err := e.await(ctx, after); err != nil {
+		return nil, err
+	}
+	answer, err := e.system.ask(e.merger, q, timeout(ctx))
+	if err != nil {
+		return nil, unanswered(err)
+	}
+	return answer.(*T), nil
+}
+
+// await is Await for queries: nothing is answered before the log is replayed.
+func (e *Engine) await(ctx context.Context, after messages.Position) error {
+	if err := e.Ready(); err != nil {
+		return err
+	}
+	if len(after) == 0 {
+		return nil
+	}
+	return e.Await(ctx, after)
+}
+
+func timeout(ctx context.Context) time.Duration {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return askTimeout
+	}
+	return max(time.Millisecond, time.Until(deadline))
+}
+
+// unanswered is the error of a question that a shard did not get to in time.
+func unanswered(err error) error {
+	if errors.Is(err, errNoAnswer) {
+		return fmt.Errorf("%w: %w", messages.ErrBehind, err)
+	}
+	return err
+}

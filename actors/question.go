@@ -1,0 +1,284 @@
+package actors
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/crestdb/crest/actors/rank"
+	"github.com/crestdb/crest/actors/window"
+	"github.com/crestdb/crest/messages"
+)
+
+// question is what a merger gathers an answer to: one or more rounds of asks
+// to the shards, all for the same engine time, and the union of their parts.
+type question interface {
+	// ask is what shard p is asked in a round; nil: nothing.
+	ask(round int, p messages.Partition, e messages.Micros) any
+	// take gets a round's parts (nil where nothing was asked) and returns the
+	// answer, or nil to go into the next round.
+	take(round int, g gathered) any
+}
+
+// gathered is what one round brought.
+type gathered struct {
+	e       messages.Micros
+	first   messages.Micros // earliest slice with a count over all shards, e's slice if there is none
+	parts   []any           // by partition
+	applied messages.Position
+}
+
+// moment is the stretch of time that an answer about a window is about.
+func (g *gathered) moment(w messages.Window) messages.Moment {
+	i := window.Resolve(w, g.e)
+	if w == messages.WindowAll {
+		i.Start = g.first
+	}
+	return messages.Moment{Start: i.Start, End: i.End, AsOf: g.e}
+}
+
+// topAnswer is the union of the shards' first rows.
+type topAnswer struct {
+	messages.Moment
+	union   *rank.Part
+	applied messages.Position
+}
+
+type topQuestion struct{ window.TopAsk }
+
+func (q *topQuestion) ask(_ int, _ messages.Partition, e messages.Micros) any {
+	a := q.TopAsk
+	a.E = e
+	return &a
+}
+
+func (q *topQuestion) take(_ int, g gathered) any {
+	return &topAnswer{g.moment(q.Window), rank.Union(partsOf[*rank.Part](g), q.K), g.applied}
+}
+
+// countQuestion asks each topic's own shard for it, and every shard for its
+// share of the cell's total.
+type countQuestion struct {
+	*messages.CountQuery
+	routes messages.Routes
+	split  split
+}
+
+func newCountQuestion(q *messages.CountQuery, routes messages.Routes) *countQuestion {
+	return &countQuestion{CountQuery: q, routes: routes, split: splitTopics(q.Topics, routes)}
+}
+
+func (q *countQuestion) ask(_ int, p messages.Partition, e messages.Micros) any {
+	return &window.CountAsk{Topics: q.split.topics[p], Window: q.Window, E: e, Cell: q.Cell}
+}
+
+func (q *countQuestion) take(_ int, g gathered) any {
+	c := &messages.Counts{Moment: g.moment(q.Window), Counts: make([]messages.Count, len(q.Topics))}
+	for p, part := range partsOf[*window.CountPart](g) {
+		c.Total = c.Total.Add(part.Total)
+		for i, at := range q.split.at[p] {
+			c.Counts[at] = part.Counts[i]
+		}
+	}
+	return c
+}
+
+// split is a list of topics by partition; at is where each stands in the list.
+type split struct {
+	topics [][]string
+	at     [][]int
+}
+
+func splitTopics(topics []string, routes messages.Routes) split {
+	s := split{make([][]string, routes.Partitions()), make([][]int, routes.Partitions())}
+	for i, t := range topics {
+		p := routes.Of([]byte(t))
+		s.topics[p] = append(s.topics[p], t)
+		s.at[p] = append(s.at[p], i)
+	}
+	return s
+}
+
+// seriesQuestion asks each topic's own shard for its points. The cell's total
+// (topic "") is asked of every shard and added up.
+type seriesQuestion struct {
+	*messages.SeriesQuery
+	split    split
+	totalAt  []int // where "" stands in Topics
+	n        int   // points
+	startsOf func(e messages.Micros) messages.Micros
+}
+
+func newSeriesQuestion(q *messages.SeriesQuery, routes messages.Routes) *seriesQuestion {
+	s := &seriesQuestion{SeriesQuery: q, n: int(messages.Micros(q.Window) / q.Granularity), split: splitTopics(q.Topics, routes)}
+	home := routes.Of(nil)
+	own, at := s.split.topics[home][:0:0], s.split.at[home][:0:0]
+	for i, t := range s.split.topics[home] {
+		if t == "" {
+			s.totalAt = append(s.totalAt, s.split.at[home][i])
+			continue
+		}
+		own, at = append(own, t), append(at, s.split.at[home][i])
+	}
+	s.split.topics[home], s.split.at[home] = own, at
+	return s
+}
+
+// start of the first point: points are aligned to the granularity, and the
+// last one contains the engine time.
+func (q *seriesQuestion) start(e messages.Micros) messages.Micros {
+	return e.Floor(q.Granularity) - messages.Micros(q.n-1)*q.Granularity
+}
+
+func (q *seriesQuestion) ask(_ int, p messages.Partition, e messages.Micros) any {
+	topics := q.split.topics[p]
+	if len(q.totalAt) > 0 {
+		topics = append([]string{""}, topics...)
+	}
+	if len(topics) == 0 {
+		return nil
+	}
+	return &window.SeriesAsk{Topics: topics, Start: q.start(e), Step: q.Granularity, N: q.n, Cell: q.Cell}
+}
+
+func (q *seriesQuestion) take(_ int, g gathered) any {
+	start := q.start(g.e)
+	s := &messages.Series{
+		Moment: messages.Moment{Start: start, End: start + messages.Micros(q.n)*q.Granularity, AsOf: g.e},
+		Starts: make([]messages.Micros, q.n),
+		Counts: make([][]messages.Count, len(q.Topics)),
+	}
+	for i := range s.Starts {
+		s.Starts[i] = start + messages.Micros(i)*q.Granularity
+	}
+	total := make([]messages.Count, q.n)
+	for p, part := range g.parts {
+		if part == nil {
+			continue
+		}
+		counts := part.([][]messages.Count)
+		if len(q.totalAt) > 0 {
+			for i, c := range counts[0] {
+				total[i] = total[i].Add(c)
+			}
+			counts = counts[1:]
+		}
+		for i, at := range q.split.at[p] {
+			s.Counts[at] = counts[i]
+		}
+	}
+	for _, at := range q.totalAt {
+		s.Counts[at] = total
+	}
+	return s
+}
+
+// rankQuestion first asks the topic's own shard for its count, then every
+// shard for what surrounds it.
+type rankQuestion struct {
+	*messages.RankQuery
+	home  messages.Partition
+	count messages.Count
+}
+
+func (q *rankQuestion) ask(round int, p messages.Partition, e messages.Micros) any {
+	if round == 1 {
+		return &window.AroundAsk{Topic: q.Topic, Count: q.count, Window: q.Window, E: e, Cell: q.Cell, Around: q.Around}
+	}
+	if p != q.home {
+		return nil
+	}
+	return &window.CountAsk{Topics: []string{q.Topic}, Window: q.Window, E: e, Cell: q.Cell}
+}
+
+func (q *rankQuestion) take(round int, g gathered) any {
+	if round == 0 {
+		q.count = g.parts[q.home].(*window.CountPart).Counts[0]
+		return nil
+	}
+	r := &messages.Rank{Moment: g.moment(q.Window), Count: q.count, Lower: 1, Upper: 1}
+	var above, below []rank.Row
+	for _, part := range partsOf[*window.AroundPart](g) {
+		r.Lower += part.Sure
+		r.Upper += part.Possible
+		r.Total = r.Total.Add(part.Total)
+		above, below = append(above, part.Above...), append(below, part.Below...)
+	}
+	slices.SortFunc(above, func(a, b rank.Row) int { return rank.Compare(&a, &b) })
+	slices.SortFunc(below, func(a, b rank.Row) int { return rank.Compare(&a, &b) })
+	above = above[max(0, len(above)-q.Around):]
+	below = below[:min(len(below), q.Around)]
+	r.First = r.Lower - len(above)
+	for _, rows := range [][]rank.Row{above, {{Topic: q.Topic, Count: q.count}}, below} {
+		for _, row := range rows {
+			r.Neighbours = append(r.Neighbours, messages.Row{Topic: row.Topic, Count: row.Count})
+		}
+	}
+	return r
+}
+
+type prefixQuestion struct{ *messages.TopicsQuery }
+
+func (q *prefixQuestion) ask(_ int, _ messages.Partition, e messages.Micros) any {
+	return &window.PrefixAsk{Prefix: q.Prefix, Window: q.Window, E: e, Limit: q.Limit}
+}
+
+func (q *prefixQuestion) take(_ int, g gathered) any {
+	t := &messages.Topics{Moment: g.moment(q.Window)}
+	var rows []rank.Row
+	for _, part := range partsOf[[]rank.Row](g) {
+		rows = append(rows, part...)
+	}
+	slices.SortFunc(rows, func(a, b rank.Row) int { return rank.Compare(&a, &b) })
+	for _, row := range rows[:min(len(rows), q.Limit)] {
+		t.Rows = append(t.Rows, messages.Row{Topic: row.Topic, Count: row.Count})
+	}
+	return t
+}
+
+type cellsQuestion struct{ *messages.CellsQuery }
+
+func (q *cellsQuestion) ask(_ int, _ messages.Partition, e messages.Micros) any {
+	return &window.CellsAsk{Window: q.Window, E: e}
+}
+
+func (q *cellsQuestion) take(_ int, g gathered) any {
+	c := &messages.Cells{Moment: g.moment(q.Window)}
+	categories, regions := make(map[string]messages.Count), make(map[string]messages.Count)
+	for _, part := range partsOf[*window.CellsPart](g) {
+		c.Total = c.Total.Add(part.Total)
+		c.CategoriesFolded = c.CategoriesFolded || part.CategoriesFolded
+		c.RegionsFolded = c.RegionsFolded || part.RegionsFolded
+		addTotals(categories, part.Categories)
+		addTotals(regions, part.Regions)
+	}
+	c.Categories, c.Regions = sortTotals(categories), sortTotals(regions)
+	return c
+}
+
+func addTotals(to map[string]messages.Count, totals []messages.CellTotal) {
+	for _, t := range totals {
+		to[t.Name] = to[t.Name].Add(t.Total)
+	}
+}
+
+func sortTotals(totals map[string]messages.Count) []messages.CellTotal {
+	out := make([]messages.CellTotal, 0, len(totals))
+	for name, total := range totals {
+		out = append(out, messages.CellTotal{Name: name, Total: total})
+	}
+	slices.SortFunc(out, func(a, b messages.CellTotal) int {
+		return cmp.Or(cmp.Compare(b.Total.Lower, a.Total.Lower), strings.Compare(a.Name, b.Name))
+	})
+	return out
+}
+
+// partsOf are a round's parts with their type, by partition; nil parts are
+// left out only at the end of the list, so indexes stay partitions.
+func partsOf[T any](g gathered) []T {
+	parts := make([]T, len(g.parts))
+	for i, p := range g.parts {
+		parts[i] = p.(T)
+	}
+	return parts
+}

@@ -1,0 +1,174 @@
+package actors
+
+import (
+	"github.com/crestdb/crest/actors/rank"
+	"github.com/crestdb/crest/actors/window"
+	"github.com/crestdb/crest/messages"
+)
+
+// Core is the state of one partition: what the shard actor is the loop of.
+// window.Table is the engine's; actorstest.Brute, the obvious one, is its
+// judge in tests.
+type Core interface {
+	Apply(d *window.Delta)
+	Slide(e messages.Micros)
+	Clock() messages.Micros
+	First() (messages.Micros, bool)
+	Top(q *window.TopAsk) *rank.Part
+	Count(q *window.CountAsk) *window.CountPart
+	Series(q *window.SeriesAsk) ([][]messages.Count, error)
+	Around(q *window.AroundAsk) *window.AroundPart
+	Prefix(q *window.PrefixAsk) []rank.Row
+	Cells(q *window.CellsAsk) *window.CellsPart
+	Known(topic, category, region []byte) bool
+}
+
+// Sizer is a Core that accounts for its memory.
+type Sizer interface {
+	Stats() window.Stats
+}
+
+// shardActor owns the state of one partition. It takes deltas from its ingest
+// actor and answers the mergers' asks between them.
+type shardActor struct {
+	partition messages.Partition
+	core      Core
+	progress  *progress
+	applied   messages.Offset
+
+	// holds are the gathers that asked this shard to stand still, so that all
+	// shards answer for one moment; waiting are the deltas that came meanwhile,
+	// at most deltasPerShard.
+	holds   map[uint64]bool
+	waiting []mailedDelta
+}
+
+type mailedDelta struct {
+	delta *window.Delta
+	from  address
+}
+
+// shardAsk asks for a part of an answer at engine time e. The body is one of
+// window's asks, or a *messages.Frame to be checked for new keys.
+type shardAsk struct {
+	gather uint64
+	e      messages.Micros
+	body   any
+}
+
+// shardPart answers a shardAsk.
+type shardPart struct {
+	gather    uint64
+	partition messages.Partition
+	applied   messages.Offset
+	first     messages.Micros // start of the earliest slice with a count, if started
+	started   bool
+	part      any
+	err       error
+}
+
+// hold asks a shard to apply nothing until the release; it answers with its
+// clock.
+type hold struct{ gather uint64 }
+
+// held answers a hold.
+type held struct {
+	gather uint64
+	clock  messages.Micros
+}
+
+// release ends a hold.
+type release struct{ gather uint64 }
+
+// newKeys asks whether a block brings keys that have no row yet.
+type newKeys struct{ data []byte }
+
+func (a *shardActor) receive(m mail) {
+	switch b := m.body.(type) {
+	case *window.Delta:
+		if len(a.holds) > 0 {
+			a.waiting = append(a.waiting, mailedDelta{b, m.from()})
+			return
+		}
+		a.apply(m, b, m.from())
+	case *shardAsk:
+		part, err := a.ask(b)
+		first, any := a.core.First()
+		m.answer(&shardPart{b.gather, a.partition, a.applied, first, any, part, err})
+	case hold:
+		if a.holds == nil {
+			a.holds = make(map[uint64]bool)
+		}
+		a.holds[b.gather] = true
+		m.answer(held{b.gather, a.core.Clock()})
+	case release:
+		delete(a.holds, b.gather)
+		if len(a.holds) == 0 {
+			for _, w := range a.waiting {
+				a.apply(m, w.delta, w.from)
+			}
+			a.waiting = a.waiting[:0]
+		}
+	case newKeys:
+		m.answer(a.bringsNew(b.data))
+	}
+}
+
+func (a *shardActor) failed(reason string) { a.progress.fail(a.partition, reason) }
+
+// apply counts a delta, makes it known, and hands it back as the ingest
+// actor's credit.
+func (a *shardActor) apply(m mail, d *window.Delta, from address) {
+	a.core.Apply(d)
+	a.applied = d.Ledger.AppliedOffset
+	s := &messages.PartitionStatus{
+		Ledger:           d.Ledger,
+		Clock:            d.Clock,
+		Settings:         d.Settings,
+		CategoriesFolded: d.Categories.Folded,
+		RegionsFolded:    d.Regions.Folded,
+	}
+	if sizer, ok := a.core.(Sizer); ok {
+		stats := sizer.Stats()
+		s.Topics, s.Rows, s.Slices, s.Memory = stats.Topics, stats.Rows, stats.Slices, stats.Memory
+	}
+	s.Memory.Dedup = d.Dedup
+	s.Memory.Combine += d.Combine
+	a.progress.publish(a.partition, s, d.DedupFull)
+	m.send(from, d)
+}
+
+func (a *shardActor) ask(q *shardAsk) (any, error) {
+	a.core.Slide(q.e)
+	switch b := q.body.(type) {
+	case *window.TopAsk:
+		return a.core.Top(b), nil
+	case *window.CountAsk:
+		return a.core.Count(b), nil
+	case *window.SeriesAsk:
+		return a.core.Series(b)
+	case *window.AroundAsk:
+		return a.core.Around(b), nil
+	case *window.PrefixAsk:
+		return a.core.Prefix(b), nil
+	case *window.CellsAsk:
+		return a.core.Cells(b), nil
+	}
+	panic("shard: unknown ask")
+}
+
+// bringsNew tells whether some record of the block has a key without a row.
+func (a *shardActor) bringsNew(data []byte) bool {
+	var r messages.Record
+	for len(data) > 0 {
+		rest, err := r.ReadFrom(data)
+		if err != nil {
+			return false
+		}
+		if !a.core.Known(r.Topic, r.Category, r.Region) {
+			return true
+		}
+		data = rest
+	}
+	return false
+}

@@ -1,0 +1,163 @@
+package node
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/crestdb/crest/messages"
+	"github.com/crestdb/crest/persistence"
+)
+
+// Config is a node's configuration. Start from DefaultConfig. Nil pointers are
+// settings that belong to the log: a new log gets the default, an existing one
+// keeps what it has.
+type Config struct {
+	Name string // of the node; default: the host's name
+	Data string // folder of everything the node keeps; required
+	HTTP string // address to listen on; default 127.0.0.1:8080, port 0: any
+
+	Memory      int64 // bytes that the node plans with; default 1 GiB
+	DedupMemory int64 // bytes of them for ids and keys; 0: a quarter
+	MaxBody     int64 // bytes of a decoded request body; 0: 16 MiB, less if Memory is below 512 MiB
+	MinFree     int64 // bytes of free disk below which events are refused; default 512 MiB
+
+	// Fixed when the log is made: another value on an existing log is an error.
+	Partitions *int
+	Clock      *messages.Clock
+	HashKey    *[32]byte // secret of the keyed hashes
+	// Changeable: another value on an existing log holds from this start on.
+	DedupWindow   *time.Duration
+	MaxAhead      *time.Duration
+	MaxCategories *int
+	MaxRegions    *int
+
+	KeepUserIDs bool // store user ids as they are, not as keyed hashes
+
+	// MaxLag is how many log entries may wait to be counted before events are
+	// refused with 429; default 1,000,000.
+	MaxLag uint64
+	// FS is the file system of the log; nil: the operating system's.
+	FS persistence.FS
+
+	Version string // of the program; default "dev"
+	Logger  *slog.Logger
+}
+
+// DefaultConfig is safe to run once Data is set.
+func DefaultConfig() Config {
+	name, err := os.Hostname()
+	if err != nil || name == "" {
+		name = "crest"
+	}
+	return Config{
+		Name:    name,
+		Data:    "./data",
+		HTTP:    "127.0.0.1:8080",
+		Memory:  1 << 30,
+		MinFree: 512 << 20,
+		MaxLag:  1_000_000,
+		Version: "dev",
+		Logger:  slog.Default(),
+	}
+}
+
+const minMemory = 32 << 20
+
+// Validate names the first field out of range, its value and the range.
+func (c *Config) Validate() error {
+	switch {
+	case c.Name == "":
+		return fmt.Errorf("node name is empty")
+	case c.Data == "":
+		return fmt.Errorf("data folder is empty: want a folder")
+	case c.HTTP == "":
+		return fmt.Errorf("http address is empty: want HOST:PORT")
+	case c.Memory < minMemory:
+		return fmt.Errorf("memory %d: want at least %d bytes (32MiB)", c.Memory, int64(minMemory))
+	case c.DedupMemory < 0 || c.DedupMemory > c.Memory/2:
+		return fmt.Errorf("dedup-memory %d: want at most half of memory (%d)", c.DedupMemory, c.Memory/2)
+	case c.MaxBody != 0 && (c.MaxBody < 1<<10 || c.MaxBody > c.Memory/8):
+		return fmt.Errorf("max-body %d: want 1KiB to an eighth of memory (%d)", c.MaxBody, c.Memory/8)
+	case c.MinFree < 0:
+		return fmt.Errorf("min-free %d: want 0 or more", c.MinFree)
+	case c.MaxLag == 0:
+		return fmt.Errorf("max lag 0: want at least 1")
+	case c.Partitions != nil && (*c.Partitions < 1 || *c.Partitions > messages.MaxPartitions):
+		return fmt.Errorf("partitions %d: want 1 to %d", *c.Partitions, messages.MaxPartitions)
+	case c.Clock != nil && *c.Clock != messages.ClockWall && *c.Clock != messages.ClockEvent:
+		return fmt.Errorf("clock %v: want wall or event", *c.Clock)
+	case c.Logger == nil:
+		return fmt.Errorf("logger is missing")
+	}
+	return c.settings(messages.DefaultSettings()).Validate()
+}
+
+// settings are base with what was given.
+func (c *Config) settings(base messages.Settings) messages.Settings {
+	if c.DedupWindow != nil {
+		base.DedupWindow = *c.DedupWindow
+	}
+	if c.MaxAhead != nil {
+		base.MaxAhead = *c.MaxAhead
+	}
+	if c.MaxCategories != nil {
+		base.MaxCategories = *c.MaxCategories
+	}
+	if c.MaxRegions != nil {
+		base.MaxRegions = *c.MaxRegions
+	}
+	return base
+}
+
+// Split is how the memory budget is divided, in bytes.
+type Split struct {
+	Engine   int64 // rows, names, indexes, slices, candidates
+	Dedup    int64 // event ids and Idempotency-Keys
+	Bodies   int64 // request bodies in flight, decoded
+	LogTail  int64 // newest frames, kept for the readers
+	LogCache int64 // older frames read back
+	LogGroup int64 // frames that wait for the disk
+	Boards   int64 // boards somebody asks for
+	Answers  int64 // encoded boards
+}
+
+// maxBody is the bound of a request body in force.
+func (c *Config) maxBody() int64 {
+	if c.MaxBody != 0 {
+		return c.MaxBody
+	}
+	return min(16<<20, c.Memory/32)
+}
+
+// Split divides Memory: dedup has its own setting, fixed eighths and
+// sixteenths go to what passes through, the engine has the rest.
+func (c *Config) Split() Split {
+	s := Split{
+		Dedup:    c.DedupMemory,
+		Bodies:   max(c.Memory/8, 4*c.maxBody()),
+		LogTail:  min(c.Memory/32, 64<<20),
+		LogCache: min(c.Memory/32, 64<<20),
+		LogGroup: min(c.Memory/64, 16<<20),
+		Boards:   c.Memory / 32,
+		Answers:  c.Memory / 128,
+	}
+	if s.Dedup == 0 {
+		s.Dedup = c.Memory / 4
+	}
+	s.Engine = max(c.Memory/16, c.Memory-s.Dedup-s.Bodies-s.LogTail-s.LogCache-2*s.LogGroup-s.Boards-s.Answers)
+	return s
+}
+
+// Each calls f for every part, in a fixed order.
+func (s Split) Each(f func(part string, bytes int64)) {
+	f("engine", s.Engine)
+	f("dedup", s.Dedup)
+	f("bodies", s.Bodies)
+	f("log_tail", s.LogTail)
+	f("log_cache", s.LogCache)
+	f("log_group", s.LogGroup)
+	f("boards", s.Boards)
+	f("answers", s.Answers)
+}

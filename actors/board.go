@@ -56,6 +56,21 @@ func (p *pulled) serves(q *messages.BoardQuery) bool {
 	return p != nil && p.k >= rowsFor(q) && (p.categories || q.MaxPerCategory == 0) && time.Since(p.at) < boardAge && p.applied.Covers(q.After)
 }
 
+// What a board takes, about: its actor, and each row pulled or cut.
+const (
+	boardBytes = 4 << 10
+	rowBytes   = 128
+)
+
+// bytes is about what the pull and the boards cut from it take.
+func (p *pulled) bytes() int64 {
+	n := int64(boardBytes)
+	for i := range p.union.Rows {
+		n += 2*rowBytes + int64(len(p.union.Rows[i].Topic))
+	}
+	return n
+}
+
 // rowsFor is how many rows a query needs pulled: steps, so that boards of
 // nearly the same size share a pull; filtered boards are filled from behind.
 func rowsFor(q *messages.BoardQuery) int {
@@ -137,6 +152,7 @@ type boardHandle struct {
 	key     boardKey
 	actor   address
 	latest  atomic.Pointer[pulled]
+	size    atomic.Int64 // bytes
 	asked   atomic.Int64 // unix nanoseconds of the last query
 	retired func(*boardHandle)
 }
@@ -172,6 +188,7 @@ func (a *boardActor) receive(m mail) {
 	case *topAnswer:
 		p := &pulled{topAnswer: *b, k: a.pulling.K, categories: a.pulling.Categories, at: time.Now()}
 		a.handle.latest.Store(p)
+		a.handle.size.Store(p.bytes())
 		a.pulling = nil
 		a.serve(m, p)
 	case error:

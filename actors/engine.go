@@ -263,5 +263,13 @@ func (e *Engine) MemoryUsed() messages.Memory {
 func (e *Engine) BoardMemory() int64 {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return int64(len(e.boards)) * boardBytes
+	return e.boardMemoryLocked()
+}
+
+func (e *Engine) boardMemoryLocked() int64 {
+	var n int64
+	for _, h := range e.boards {
+		n += h.size.Load()
+	}
+	return n
 }

@@ -378,3 +378,21 @@ func TestConcurrentReadersAndWriters(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+func TestBoardsKeepToTheirMemory(t *testing.T) {
+	r := newRig(t, messages.ClockWall, func(c *Config) { c.BoardMemory = 10 * boardBytes })
+	pos := r.send(event("a", "", "", 1))
+	for i := range 200 {
+		q := &messages.BoardQuery{Window: messages.Window(10+i) * messages.Window(messages.Second), K: 10, After: pos}
+		b, err := r.Board(r.ctx(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(b.Rows) != 1 || b.Rows[0].Count != messages.ExactCount(1) {
+			t.Fatalf("board %d: %+v", i, b.Rows)
+		}
+		if used := r.BoardMemory(); used > 11*boardBytes {
+			t.Fatalf("%d boards asked for: %d bytes, share %d", i, used, r.cfg.BoardMemory)
+		}
+	}
+}

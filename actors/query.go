@@ -51,11 +51,10 @@ func (e *Engine) board(key boardKey) (*boardHandle, error) {
 	if e.boards == nil {
 		return nil, fmt.Errorf("board: %w", messages.ErrStopped)
 	}
-	if int64(len(e.boards)) >= max(1, e.cfg.BoardMemory/boardBytes) {
-		return nil, &messages.RefusedError{Reason: "more different boards are asked for than --memory has room to keep; ask for fewer or raise it", RetryAfter: boardIdle}
-	}
+	e.makeRoomLocked()
 	h := &boardHandle{key: key, retired: e.retire}
 	h.asked.Store(time.Now().UnixNano())
+	h.size.Store(boardBytes)
 	a, err := e.system.spawn(fmt.Sprintf("%s#%d", key.identity(), e.spawned.Add(1)), &boardActor{handle: h, merger: e.merger})
 	if err != nil {
 		return nil, err
@@ -65,8 +64,26 @@ func (e *Engine) board(key boardKey) (*boardHandle, error) {
 	return h, nil
 }
 
-// boardBytes is what a board of a hundred rows with its cuts takes.
-const boardBytes = 64 << 10
+// makeRoomLocked ends boards that nobody has asked for lately until the others
+// and a new one have room in their share of memory. Of a handful, taken as the
+// map gives them, the one longest not asked for goes: close enough to the order
+// of all. A board that is asked for again is simply pulled again.
+func (e *Engine) makeRoomLocked() {
+	for e.boardMemoryLocked()+boardBytes > e.cfg.BoardMemory && len(e.boards) > 0 {
+		var idlest *boardHandle
+		seen := 0
+		for _, h := range e.boards {
+			if idlest == nil || h.asked.Load() < idlest.asked.Load() {
+				idlest = h
+			}
+			if seen++; seen == 16 {
+				break
+			}
+		}
+		delete(e.boards, idlest.key)
+		e.system.end(idlest.actor)
+	}
+}
 
 // retire forgets a board's handle; the next query makes a new one.
 func (e *Engine) retire(h *boardHandle) {

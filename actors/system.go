@@ -142,6 +142,9 @@ func (s *system) ask(to address, body any, timeout time.Duration) (any, error) {
 // stop ends an actor after the messages it has, and waits for it.
 func (s *system) stop(a address) error { return s.actors.Root.PoisonFuture(a).Wait() }
 
+// end stops an actor after the messages it has, without waiting for it.
+func (s *system) end(a address) { s.actors.Root.Poison(a) }
+
 // shutdown ends the system; every actor has been stopped before.
 func (s *system) shutdown() { s.actors.Shutdown() }
 

@@ -14,58 +14,92 @@ import (
 	"github.com/crestdb/crest/messages"
 )
 
-// TestFullDedupTable: when the ids of the dedup window fill their memory,
-// requests with ids are refused with 429 and nothing of them is counted, those
-// without ids are still taken, and without any traffic the table empties again.
+// Of TestFullDedupTable: small enough to be full within moments, and short
+// enough to pass by.
+const (
+	dedupMemory = 1 << 20
+	dedupWindow = 4 * time.Second
+)
+
+// TestFullDedupTable sends more ids than the table has room for, for three
+// dedup windows. While it is full, requests with ids are refused with 429 and
+// nothing of them is counted, those without are taken; it stays within its
+// memory, and has room again and again. No id is forgotten within the window to
+// make that room: the first ones are sent again, and do not count.
 func TestFullDedupTable(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	rng := random(t)
-	s := newServer(t, "--memory", "64MiB", "--max-body", "1MiB", "--dedup-memory", "1MiB", "--dedup-window", "5s")
+	s := newServer(t, "--memory", "256MiB", "--dedup-memory", fmt.Sprint(dedupMemory), "--dedup-window", dedupWindow.String())
 	s.start(ctx)
 	c := s.client.Load()
 	var r record
-
-	// Fill it: with 16 bytes an id, 1 MiB is far below 400,000 of them.
 	from := &sender{name: "fill", rng: rng, ids: true}
-	var refused *client.Error
-	accepted := 0
-	for refused == nil {
-		b := from.bulk(1000)
-		switch _, err := c.Ingest(ctx, b.events()); {
+	// take sends a batch once and tells whether there was room for it.
+	take := func(b *batch) bool {
+		t.Helper()
+		_, err := c.Ingest(ctx, b.events())
+		var said *client.Error
+		switch {
 		case err == nil:
-			accepted += len(b.lines)
 			if err := r.add(b); err != nil {
 				t.Fatal(err)
 			}
-		case !errors.As(err, &refused) || refused.Status != http.StatusTooManyRequests:
+			return true
+		case !errors.As(err, &said) || said.Status != http.StatusTooManyRequests:
 			t.Fatal(err)
-		case refused.RetryAfter <= 0:
-			t.Errorf("refused without Retry-After: %v", refused)
+		case said.RetryAfter <= 0:
+			t.Fatalf("refused without Retry-After: %v", said)
 		}
-		if accepted > 400_000 {
-			t.Fatalf("%d ids were taken within seconds and no end", accepted)
-		}
+		return false
 	}
-	t.Logf("full with %d ids: %v", accepted, refused)
 
-	plain := &batch{lines: [][]byte{fmt.Appendf(nil, `{"topic":"plain","timestamp":%d}`+"\n", messages.MicrosOf(time.Now().Add(-time.Second)))}}
-	plain.body = plain.lines[0]
-	if _, err := c.Ingest(ctx, plain.events()); err != nil {
-		t.Errorf("an event without an id: %v", err)
-	} else if err := r.add(plain); err != nil {
+	first := from.bulk(1)
+	if !take(first) {
+		t.Fatal("an empty table is full")
+	}
+	begun := time.Now()
+	refused, ids, repeated := 0, 0, 0
+	for window := 1; window <= 3; window++ {
+		taken := 0
+		for refused = 0; time.Since(begun) < time.Duration(window)*dedupWindow; {
+			if b := from.bulk(100); take(b) {
+				taken++
+				continue
+			}
+			refused++
+			if plain := from.plain(); !take(plain) {
+				t.Fatal("an event without an id was refused")
+			}
+			if time.Since(begun) < dedupWindow*9/10 && take(first) {
+				repeated++
+			}
+			pause(ctx, 10*time.Millisecond)
+		}
+		if taken == 0 || refused == 0 {
+			t.Errorf("window %d: %d requests were taken and %d refused, want some of both", window, taken, refused)
+		}
+		t.Logf("window %d: %d requests were taken, %d refused", window, taken, refused)
+		ids += 100 * taken
+	}
+	m, err := c.Metrics(ctx)
+	if err != nil {
 		t.Fatal(err)
+	}
+	t.Logf("%d ids in all, %d bytes of the table's %d in use; %d times the first id again", ids, m.Memory.Dedup, dedupMemory, repeated)
+	if m.Memory.Dedup > dedupMemory*5/4 { // what was under way when it was full is remembered too
+		t.Errorf("the table takes %d bytes of %d", m.Memory.Dedup, dedupMemory)
 	}
 
 	full := time.Now()
-	again := from.bulk(10)
-	if _, err := s.send(ctx, again); err != nil { // waits, since 429 may be sent again
+	last := from.bulk(100)
+	if _, err := s.send(ctx, last); err != nil { // again and again, since 429 may be sent again
 		t.Fatal(err)
 	}
-	if err := r.add(again); err != nil {
+	if err := r.add(last); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("took ids again after %v", time.Since(full).Round(100*time.Millisecond))
+	t.Logf("without other traffic it had room after %v", time.Since(full).Round(time.Millisecond))
 	everything(ctx, s, &r, rng)
 }
 
@@ -78,4 +112,10 @@ func (s *sender) bulk(n int) *batch {
 		b.lines, b.body = append(b.lines, l), append(b.body, l...)
 	}
 	return b
+}
+
+// plain makes a batch of one event without an id or a key.
+func (s *sender) plain() *batch {
+	l := fmt.Appendf(nil, `{"topic":"plain","timestamp":%d}`+"\n", messages.MicrosOf(time.Now().Add(-time.Second)))
+	return &batch{lines: [][]byte{l}, body: l}
 }

@@ -87,15 +87,27 @@ func (c *comparison) noteExact(exact bool, what string, args ...any) {
 }
 
 // windows compares the boards of every standard window and cell, and the
-// counts of `topics` topics in each.
+// counts of `topics` topics in each; and the same for two other windows.
 func (c *comparison) windows(ctx context.Context, topics int) {
 	c.t.Helper()
+	windows := []string{c.otherWindow(), c.otherWindow()}
 	for _, w := range messages.StandardWindows {
+		windows = append(windows, w.String())
+	}
+	for _, w := range windows {
 		for i := range c.cells {
-			c.board(ctx, w.String(), i)
-			c.countsOf(ctx, w.String(), i, c.events.SomeTopics(c.rng, topics))
+			c.board(ctx, w, i)
+			c.countsOf(ctx, w, i, c.events.SomeTopics(c.rng, topics))
 		}
 	}
+}
+
+// otherWindow is a random length from 10 s to 30 days; short ones come up as
+// often as long ones.
+func (c *comparison) otherWindow() string {
+	scale := []messages.Micros{messages.Minute, messages.Hour, messages.Day, 30 * messages.Day}[c.rng.IntN(4)]
+	length := messages.Micros(c.rng.Int64N(int64(scale))).Ceil(messages.Second)
+	return messages.Window(max(10*messages.Second, length)).String()
 }
 
 func (c *comparison) board(ctx context.Context, window string, cell int) {

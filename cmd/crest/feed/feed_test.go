@@ -213,7 +213,10 @@ func TestKilledAnywhereAndResumed(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed, 1))
 			path, node := write(t, lines(200)), &fakeNode{}
-			for {
+			for round := 0; ; round++ {
+				if round > 200 {
+					t.Fatalf("seed %d: no end in sight after %d kills", seed, round)
+				}
 				kill := node.attempts + 1 + rng.IntN(12)
 				var left []byte
 				freeze := func(attempt int) error {

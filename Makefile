@@ -39,7 +39,7 @@ integration:
 BENCHTIME ?= 1s
 bench: build
 	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
-	go run ./bench/accuracy
+	go run ./bench/accuracy -bin bin/crest
 	go run ./bench/load -bin bin/crest
 
 lint: $(TOOLS)/staticcheck $(TOOLS)/govulncheck

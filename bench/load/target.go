@@ -126,5 +126,11 @@ func (t *target) account(ctx context.Context, m *measures) error {
 	}
 	m.add("node: CPU per event, µs", u.CPU.Seconds()*1e6/float64(t.sent.Load()))
 	m.add("node: peak memory, MiB", float64(u.Peak)/(1<<20))
+	at, err := t.client.Metrics(ctx)
+	if err != nil {
+		return err
+	}
+	m.add("engine: rows", float64(at.Rows))
+	m.add("engine: bytes per row", at.TopKMemoryMB*(1<<20)/float64(at.Rows))
 	return nil
 }

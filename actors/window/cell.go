@@ -101,7 +101,7 @@ func (t *Table) row(topic topicID, hash uint64, c cell) rowID {
 // total is a part's total in a standard window.
 func (p *part) total(w int) uint64 {
 	if p.unforked {
-		return p.family.own[w]
+		return p.family.sum[w] - p.family.forked[w]
 	}
 	return p.family.sum[w]
 }

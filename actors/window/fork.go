@@ -8,7 +8,7 @@ func (t *Table) fork(topic topicID, plain rowID, hash uint64) {
 	f := t.rows.familyOf(plain)
 	total := t.rows.at(plain).total
 	for w := range total {
-		f.own[w] -= total[w]
+		f.forked[w] = addSaturating(f.forked[w], total[w])
 	}
 	if f.category == NoName {
 		return // the second category's row begins the chain
@@ -47,7 +47,7 @@ func (t *Table) copyEntries(plain, child rowID) {
 			i = t.line.search(t.starts[longest]) // go on with those outside
 			continue
 		}
-		if n := s.count(plain); n > 0 {
+		if n := s.count(plain, &t.scratch.sorter); n > 0 {
 			s.add(child, n)
 			if inside {
 				left -= n

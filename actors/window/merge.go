@@ -64,7 +64,7 @@ func (t *Table) nextMerge() bool {
 			j++
 		}
 		if s := l.slices[i]; j > i+1 || s.start+fresh < l.open && len(s.late) > lateFew && len(s.late) > s.list.n/lateShare {
-			t.merge.begin(slot.Start, l.slices[i:j])
+			t.merge.begin(slot.Start, l.slices[i:j], &t.scratch.sorter)
 			return true
 		}
 		i = j
@@ -73,14 +73,14 @@ func (t *Table) nextMerge() bool {
 	return false
 }
 
-func (m *merge) begin(start messages.Micros, sources []*slice) {
+func (m *merge) begin(start messages.Micros, sources []*slice, by *sorter) {
 	m.start = start
 	m.sources = append(m.sources[:0], sources...)
 	m.walks = m.walks[:0]
 	for _, s := range m.sources {
-		s.settle()
+		s.settle(by)
 		s.frozen, s.late, s.sorted = s.late, nil, 0
-		m.walks = s.streams(m.walks)
+		m.walks = s.streams(m.walks, by)
 	}
 }
 

@@ -50,9 +50,9 @@ type family struct {
 	category NameID
 	region   NameID
 	pages    []uint32
-	// sum is the total over all rows; own, in a plain family, over those not
-	// forked.
-	sum, own [windows]uint64
+	// sum is the total over all rows, forked, in a plain family, over those that
+	// are forked.
+	sum, forked [windows]uint64
 	// wide watches the cell (any category, region) in plain families; narrow
 	// the cell (category, region). nil: nobody asked for that cell.
 	wide, narrow *watch
@@ -102,12 +102,20 @@ func (r *rows) findPlain(topic topicID, hash uint64, region NameID) rowID {
 		if !ok {
 			return 0
 		}
-		if r.at(id).topic == topic {
-			if f := r.familyOf(id); !f.child && f.region == region {
-				return id
-			}
+		if r.isPlain(id, topic, region) {
+			return id
 		}
 	}
+}
+
+// isPlain tells whether a row is the plain one of a topic in a region.
+func (r *rows) isPlain(id rowID, topic topicID, region NameID) bool {
+	p := &r.pages[id>>pageShift]
+	if p.rows[id&(pageRows-1)].topic != topic {
+		return false
+	}
+	f := r.families[p.family]
+	return !f.child && f.region == region
 }
 
 // findChild is the TC or TCR row of a topic.

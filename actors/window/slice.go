@@ -2,8 +2,6 @@ package window
 
 import (
 	"math"
-	"slices"
-	"sort"
 
 	"github.com/crestdb/crest/messages"
 )
@@ -25,14 +23,6 @@ type slice struct {
 	total uint64
 }
 
-// pack makes an entry of late: the row above, a count below 2^32 below.
-func pack(id rowID, n uint32) uint64 { return uint64(id)<<32 | uint64(n) }
-
-func packedRow(e uint64) rowID    { return rowID(e >> 32) }
-func packedCount(e uint64) uint64 { return e & math.MaxUint32 }
-func packedPage(e uint64) uint32  { return uint32(e >> (32 + pageShift)) }
-func packedPlace(e uint64) uint8  { return uint8(e >> 32) }
-
 // add counts n for a row.
 func (s *slice) add(id rowID, n uint64) {
 	for ; n > math.MaxUint32; n -= math.MaxUint32 {
@@ -45,11 +35,11 @@ func (s *slice) add(id rowID, n uint64) {
 func (s *slice) entries() int { return s.list.n + len(s.frozen) + len(s.late) }
 
 // settle sorts what came unsorted.
-func (s *slice) settle() {
+func (s *slice) settle(by *sorter) {
 	if s.sorted == len(s.late) {
 		return
 	}
-	slices.Sort(s.late[s.sorted:])
+	by.sort(s.late[s.sorted:])
 	if s.sorted > 0 {
 		s.late = mergePacked(s.late[:s.sorted], s.late[s.sorted:])
 	}
@@ -57,40 +47,15 @@ func (s *slice) settle() {
 	s.sorted = len(s.late)
 }
 
-func mergePacked(a, b []uint64) []uint64 {
-	out := make([]uint64, 0, len(a)+len(b))
-	for len(a) > 0 && len(b) > 0 {
-		if a[0] <= b[0] {
-			out, a = append(out, a[0]), a[1:]
-		} else {
-			out, b = append(out, b[0]), b[1:]
-		}
-	}
-	return append(append(out, a...), b...)
-}
-
-// combine adds neighbouring entries of one row up, in place.
-func combine(e []uint64) []uint64 {
-	out := e[:0]
-	for _, x := range e {
-		if n := len(out); n > 0 && packedRow(out[n-1]) == packedRow(x) && packedCount(out[n-1])+packedCount(x) <= math.MaxUint32 {
-			out[n-1] += packedCount(x)
-			continue
-		}
-		out = append(out, x)
-	}
-	return out
-}
-
 // tailMax is how many unsorted entries a look-up walks rather than sorts.
 const tailMax = 1024
 
 // count is what a row has in the slice.
-func (s *slice) count(id rowID) uint64 {
+func (s *slice) count(id rowID, by *sorter) uint64 {
 	n := s.list.count(id)
 	n = addSaturating(n, countPacked(s.frozen, id))
 	if len(s.late)-s.sorted > tailMax+s.sorted/4 {
-		s.settle()
+		s.settle(by)
 	}
 	n = addSaturating(n, countPacked(s.late[:s.sorted], id))
 	for _, e := range s.late[s.sorted:] {
@@ -99,19 +64,6 @@ func (s *slice) count(id rowID) uint64 {
 		}
 	}
 	return n
-}
-
-// countPacked is a row's count in ascending entries.
-func countPacked(e []uint64, id rowID) (n uint64) {
-	for i := searchPacked(e, id); i < len(e) && packedRow(e[i]) == id; i++ {
-		n = addSaturating(n, packedCount(e[i]))
-	}
-	return n
-}
-
-// searchPacked is where the entries of rows ≥ id begin.
-func searchPacked(e []uint64, id rowID) int {
-	return sort.Search(len(e), func(i int) bool { return packedRow(e[i]) >= id })
 }
 
 func (l *list) count(id rowID) uint64 {
@@ -141,8 +93,8 @@ type stream struct {
 }
 
 // streams appends the walks that together see all of s.
-func (s *slice) streams(to []stream) []stream {
-	s.settle()
+func (s *slice) streams(to []stream, by *sorter) []stream {
+	s.settle(by)
 	if s.list.n > 0 {
 		to = append(to, stream{})
 		to[len(to)-1].cur.start(&s.list)

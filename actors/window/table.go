@@ -37,6 +37,8 @@ type scratch struct {
 	selection rank.Selection
 	streams   []stream
 	ids       []rowID
+	sorter    sorter
+	waited    uint64 // see resolve
 }
 
 // New makes an empty table. Its clock stands at the epoch.
@@ -137,7 +139,7 @@ func (t *Table) expire(old *[windows]messages.Micros) {
 
 // subtract takes a slice out of the totals of windows from … to−1.
 func (t *Table) subtract(s *slice, from, to int) {
-	t.scratch.streams = s.streams(t.scratch.streams[:0])
+	t.scratch.streams = s.streams(t.scratch.streams[:0], &t.scratch.sorter)
 	b := &t.scratch.block
 	for i := range t.scratch.streams {
 		w := &t.scratch.streams[i]
@@ -151,20 +153,22 @@ func (t *Table) subtract(s *slice, from, to int) {
 func (t *Table) subtractBlock(b *block, from, to int) {
 	p := &t.rows.pages[b.page]
 	f := t.rows.families[p.family]
-	var sum, own uint64
+	var sum, forked uint64
 	for i := range b.n {
 		r, n := &p.rows[b.place[i]], b.count[i]
 		for w := from; w < to; w++ {
 			r.total[w] -= n
 		}
 		sum += n
-		if r.link == 0 {
-			own += n
+		if r.link != 0 {
+			forked += n
 		}
 	}
 	for w := from; w < to; w++ {
 		f.sum[w] -= sum
-		f.own[w] -= own
+		if !f.child {
+			f.forked[w] -= forked
+		}
 	}
 }
 
@@ -182,17 +186,14 @@ func (t *Table) count(d *Delta, rows []DeltaRow) {
 	if c.slice != nil && at < t.line.open {
 		t.merge.due = true
 	}
-	var (
-		topic topicID
-		last  *DeltaRow
-	)
-	for i := range rows {
-		r := &rows[i]
-		if last == nil || last.Hash != r.Hash || string(d.Topic(last)) != string(d.Topic(r)) {
-			topic = t.topic(r.Hash, d.Topic(r), r.Category)
-			last = r
+	var found [resolveRows]resolved
+	for len(rows) > 0 {
+		some := rows[:min(len(rows), resolveRows)]
+		t.resolve(d, some, &found)
+		for i := range some {
+			c.add(d, &some[i], &found[i])
 		}
-		c.add(topic, r)
+		rows = rows[len(some):]
 	}
 }
 
@@ -235,42 +236,55 @@ type counting struct {
 }
 
 // add counts one row of a delta.
-func (c *counting) add(topic topicID, r *DeltaRow) {
+func (c *counting) add(d *Delta, r *DeltaRow, found *resolved) {
 	t := c.t
-	plain := t.topics.at(topic).row
+	if found.topic == 0 {
+		topic := t.topic(r.Hash, d.Topic(r), r.Category)
+		found.topic, found.plain = topic+1, t.topics.at(topic).row
+	}
+	topic := found.topic - 1
 	if c.slice != nil {
 		c.slice.total = addSaturating(c.slice.total, r.Count)
 	}
-	c.addKey(topic, plain, r.Hash, r.Category, NoName, r.Count)
+	c.addKey(topic, found.plain, r, NoName)
 	if r.Region == NoName {
 		return
 	}
-	plain = t.rows.findPlain(topic, r.Hash, r.Region)
-	if plain == 0 {
-		plain = t.rows.add(topic, r.Hash, t.family(false, r.Category, r.Region))
+	if found.inRegion == 0 {
+		found.inRegion = t.plainIn(topic, r)
 	}
-	c.addKey(topic, plain, r.Hash, r.Category, r.Region, r.Count)
+	c.addKey(topic, found.inRegion, r, r.Region)
 }
 
-// addKey counts n under a plain row and, if that is forked, the category's
-// child row.
-func (c *counting) addKey(topic topicID, plain rowID, hash uint64, category, region NameID, n uint64) {
+// plainIn finds or makes the TR row of a delta's row.
+func (t *Table) plainIn(topic topicID, r *DeltaRow) rowID {
+	if id := t.rows.findPlain(topic, r.Hash, r.Region); id != 0 {
+		return id
+	}
+	return t.rows.add(topic, r.Hash, t.family(false, r.Category, r.Region))
+}
+
+// addKey counts a delta's row under a plain row and, if that is forked, under
+// the category's child row.
+func (c *counting) addKey(topic topicID, plain rowID, r *DeltaRow, region NameID) {
 	t := c.t
-	f, forked := t.rows.familyOf(plain), t.rows.at(plain).link != 0
-	if !forked && f.category != category {
-		t.fork(topic, plain, hash)
-		forked = true
-	}
-	var child rowID
-	if forked && category != NoName {
-		if child = t.rows.findChild(topic, hash, category, region); child == 0 {
-			child = t.addChild(topic, plain, hash, category, region)
+	p := &t.rows.pages[plain>>pageShift]
+	f, forked := t.rows.families[p.family], p.rows[plain&(pageRows-1)].link != 0
+	if !forked {
+		if f.category == r.Category {
+			c.addRow(plain, r.Count)
+			return
 		}
+		t.fork(topic, plain, r.Hash)
 	}
-	c.addRow(plain, n)
-	if child != 0 {
-		c.addRow(child, n)
+	if r.Category != NoName {
+		child := t.rows.findChild(topic, r.Hash, r.Category, region)
+		if child == 0 {
+			child = t.addChild(topic, plain, r.Hash, r.Category, region)
+		}
+		c.addRow(child, r.Count)
 	}
+	c.addRow(plain, r.Count)
 }
 
 // addRow counts n under one row.
@@ -282,9 +296,9 @@ func (c *counting) addRow(id rowID, n uint64) {
 		r.total[w] = addSaturating(r.total[w], n)
 		f.sum[w] = addSaturating(f.sum[w], n)
 	}
-	if r.link == 0 {
+	if !f.child && r.link != 0 {
 		for w := c.from; w < windows; w++ {
-			f.own[w] = addSaturating(f.own[w], n)
+			f.forked[w] = addSaturating(f.forked[w], n)
 		}
 	}
 	if c.slice != nil {

@@ -34,8 +34,9 @@ const (
 func (t *topics) at(id topicID) *topic { return &t.chunks[id>>topicShift][id&(1<<topicShift-1)] }
 
 // Name is the name of a topic; it points into the arena.
-func (t *topics) Name(id topicID) []byte {
-	r := t.at(id)
+func (t *topics) Name(id topicID) []byte { return t.nameOf(t.at(id)) }
+
+func (t *topics) nameOf(r *topic) []byte {
 	at := r.name & (1<<arenaShift - 1)
 	return t.arena[r.name>>arenaShift][at : at+uint32(r.size)]
 }

@@ -87,7 +87,7 @@ func (t *Table) counts(v *view, rows []rowID, out []uint64) {
 // eachCount calls f with the index of every row of rows, which ascend, that has
 // a count in the slice; several times if it has several.
 func (t *Table) eachCount(s *slice, rows []rowID, f func(i int, n uint64)) {
-	t.scratch.streams = s.streams(t.scratch.streams[:0])
+	t.scratch.streams = s.streams(t.scratch.streams[:0], &t.scratch.sorter)
 	b := &t.scratch.block
 	for k := range t.scratch.streams {
 		w := &t.scratch.streams[k]
@@ -171,7 +171,7 @@ func (t *Table) sliceTotal(s *slice, c cell, parts []part) uint64 {
 	var n uint64
 	b := &t.scratch.block
 	for i := range parts {
-		t.scratch.streams = s.streams(t.scratch.streams[:0])
+		t.scratch.streams = s.streams(t.scratch.streams[:0], &t.scratch.sorter)
 		for k := range t.scratch.streams {
 			w := &t.scratch.streams[k]
 			for _, p := range parts[i].family.pages {

@@ -1,15 +1,19 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/crestdb/crest/messages"
 )
 
 // bodyReader reads and decompresses bodies within a size limit and a budget.
@@ -17,25 +21,42 @@ type bodyReader struct {
 	limit  int // decoded bytes of one body
 	budget *budget
 	gzips  sync.Pool // of *gzip.Reader
-	zstd   *zstd.Decoder
+	zstds  chan *zstd.Decoder
 }
 
-// The most that bodyReader accepts as zstd window. Bodies are decoded in one
-// piece, so a window takes no memory of its own.
-const zstdWindow = 128 << 20
+// A zstd decoder holds up to its window, whatever the body. So there are few
+// of them, outside of the budget; requests take turns, each for the time of the
+// decoding only. 8 MiB is what every decoder must support (RFC 8878); encoders
+// ask for more only if told so.
+const (
+	zstdDecoders = 2
+	zstdWindow   = 8 << 20
+)
 
 // gzipBytes is about what a gzip reader holds.
 const gzipBytes = 48 << 10
 
 func newBodyReader(limit int, b *budget) *bodyReader {
-	d, err := zstd.NewReader(nil, zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdWindow), zstd.WithDecodeAllCapLimit(true))
-	if err != nil {
-		panic(err) // the options are constants
+	br := &bodyReader{limit: limit, budget: b, zstds: make(chan *zstd.Decoder, zstdDecoders)}
+	for range zstdDecoders {
+		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+			zstd.WithDecoderMaxWindow(zstdWindow), zstd.WithDecodeBuffersBelow(0))
+		if err != nil {
+			panic(err) // the options are constants
+		}
+		br.zstds <- d
 	}
-	return &bodyReader{limit: limit, budget: b, zstd: d}
+	return br
 }
 
-func (br *bodyReader) close() { br.zstd.Close() }
+// close releases the decoders. Nobody reads any more.
+func (br *bodyReader) close() {
+	for range zstdDecoders {
+		d := <-br.zstds
+		d.Close()
+		br.zstds <- d // so that close can be called again
+	}
+}
 
 // read brings the whole body of a request, decoded. The caller releases it,
 // also after an error.
@@ -112,31 +133,39 @@ func (br *bodyReader) gunzip(ctx context.Context, body *bodyBuffer, wire *wire) 
 	return broken("gzip", fill(ctx, body, z))
 }
 
-// unzstd reads the compressed body first and decodes it in one piece, so that
-// the memory it takes is that of the two buffers and not what a frame's header
-// asks for. Where the result does not fit it starts again with more room.
+// unzstd reads the compressed body to its end before it takes a decoder, so
+// that no slow sender holds one.
 func (br *bodyReader) unzstd(ctx context.Context, body *bodyBuffer, wire *wire) error {
 	packed := &bodyBuffer{budget: br.budget, limit: br.limit}
 	defer packed.release()
 	if err := fill(ctx, packed, wire); err != nil || wire.over {
 		return err
 	}
-	for {
-		body.data = body.data[:0]
-		if err := body.grow(ctx); err != nil {
-			return err
-		}
-		data, err := br.zstd.DecodeAll(packed.data, body.data)
-		switch {
-		case err == nil:
-			body.data = data
-			return nil
-		case !errors.Is(err, zstd.ErrDecoderSizeExceeded):
-			return broken("zstd", &sourceError{err})
-		case cap(body.data) > br.limit:
-			body.data = body.data[:br.limit+1] // which is one too many
-			return nil
-		}
+	d, err := br.takeDecoder(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		_ = d.Reset(nil) // lets go of packed
+		br.zstds <- d
+	}()
+	if err := d.Reset(bytes.NewReader(packed.data)); err != nil {
+		return broken("zstd", &sourceError{err})
+	}
+	return broken("zstd", fill(ctx, body, d))
+}
+
+// takeDecoder waits for a decoder, as long as a request waits for bytes.
+func (br *bodyReader) takeDecoder(ctx context.Context) (*zstd.Decoder, error) {
+	timer := time.NewTimer(br.budget.wait)
+	defer timer.Stop()
+	select {
+	case d := <-br.zstds:
+		return d, nil
+	case <-timer.C:
+		return nil, &messages.RefusedError{Reason: "too many requests are being decompressed", RetryAfter: time.Second}
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 }
 
@@ -153,6 +182,8 @@ func broken(format string, err error) error {
 		return err
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return badRequest("The %s body ends too early. Nothing of it is counted; send it again.", format)
+	case errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded):
+		return badRequest("The %s body needs a window of more than %d bytes. Nothing of it is counted; compress it without --long.", format, zstdWindow)
 	}
 	return badRequest("The %s body is broken, or something follows it (%v). Nothing of it is counted.", format, source.error)
 }

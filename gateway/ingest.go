@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -15,18 +14,19 @@ import (
 )
 
 // Log takes frames. Append returns when the frame is durable, and sets pos to
-// what is behind each of its blocks. An error means one of two things: the
-// frame is certainly not in the log; or nobody knows, and then the log takes
-// nothing any more until it has been opened again (messages.ErrStopped). So
-// within one process no frame appended later can be a second copy of one whose
-// append failed. The frame stays the caller's once Append has returned nil;
-// after an error its bytes may still be read.
+// what is behind each of its blocks; the frame stays the caller's. An error
+// means one of two things, unless ctx ended: the frame is certainly not in the
+// log; or nobody knows, and then the log takes nothing any more until it has
+// been opened again (messages.ErrStopped). So within one process no frame
+// appended later can be a second copy of one whose append failed.
 type Log interface {
 	Append(ctx context.Context, f *messages.Frame, pos messages.Position) error
 }
 
 // Counter is the part of the engine that ingest needs.
 type Counter interface {
+	// Ready is nil once everything that was in the log at the start is applied.
+	Ready() error
 	// Admit is nil if the engine has room for the frame's events; else a
 	// *messages.RefusedError, or ErrNotReady, ErrStopped, ErrPartition. ids: they
 	// come with event ids or a key.
@@ -165,6 +165,11 @@ func (in *ingest) post(w http.ResponseWriter, r *http.Request) error {
 // take is post up to the answer.
 func (in *ingest) take(w http.ResponseWriter, r *http.Request) (*outcome, error) {
 	req, err := readIngestRequest(w, r)
+	if err == nil {
+		// Before the body is read; and before Seen is asked, which knows only
+		// what is applied.
+		err = in.counter.Ready()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -287,15 +292,15 @@ func (in *ingest) commit(ctx context.Context, req *ingestRequest, p *prepared, l
 // which would leave the frame's fate open; Close ends it.
 func (in *ingest) append(p *prepared, landed func(messages.Position)) error {
 	pos := make(messages.Position, in.cfg.Identity.Partitions)
-	if err := in.log.Append(in.appends, p.frame, pos); err != nil {
-		in.budget.give(p.charged) // but the builder is not used again: see Log
+	err := in.log.Append(in.appends, p.frame, pos)
+	in.discard(p)
+	if err != nil {
 		landed(nil)
 		return fmt.Errorf("append events: %w", err)
 	}
 	p.outcome.position = pos.Token(in.cfg.Identity.ID)
 	in.counted(p.outcome)
 	landed(pos)
-	in.discard(p)
 	return nil
 }
 
@@ -326,19 +331,3 @@ func broken400(m media, err error) error {
 
 // positionToken is the token of a position that is encoded already.
 func positionToken(encoded []byte) string { return base64.RawURLEncoding.EncodeToString(encoded) }
-
-// ServeHTTP is post as a handler.
-func (in *ingest) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	err := error(nil)
-	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", http.MethodPost)
-		err = &refusal{status: http.StatusMethodNotAllowed, title: "Method not allowed",
-			detail: fmt.Sprintf("%s is not served here; events are sent with POST.", strings.ToUpper(clip(r.Method)))}
-	} else {
-		err = in.post(w, r)
-	}
-	if err != nil {
-		p := problemOf(err, 0)
-		problem(w, r, p.status, p.title, p.detail, p.extra)
-	}
-}

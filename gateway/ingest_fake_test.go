@@ -22,7 +22,8 @@ type fakeNode struct {
 
 	holdAppend, holdApply bool
 	appendErr, admitErr   error
-	seenErr               error
+	failNext              error // of one append
+	seenErr, readyErr     error
 	waiting               int // appends that wait
 	admitted              []bool
 }
@@ -86,6 +87,9 @@ func (n *fakeNode) Append(ctx context.Context, f *messages.Frame, pos messages.P
 	defer n.mu.Unlock()
 	n.waiting--
 	if err == nil {
+		err, n.failNext = n.failNext, nil
+	}
+	if err == nil {
 		err = n.appendErr
 	}
 	if err != nil {
@@ -123,6 +127,12 @@ func (n *fakeNode) applyKeysLocked() {
 			n.keys[f.Key] = fakeKey{f.BodyHash, f.Stamp, pos.AppendTo(nil, n.id.ID)}
 		}
 	}
+}
+
+func (n *fakeNode) Ready() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.readyErr
 }
 
 func (n *fakeNode) Admit(_ context.Context, _ *messages.Frame, ids bool) error {

@@ -31,7 +31,7 @@ import (
 // takeKeyed takes the events of a request with an Idempotency-Key.
 func (in *ingest) takeKeyed(ctx context.Context, req *ingestRequest, body *bodyBuffer) (*outcome, error) {
 	hash := in.bodyHash(req.media, body.data)
-	for {
+	for ctx.Err() == nil {
 		f, mine := in.keys.claim(req.key, hash)
 		if mine {
 			return in.fly(ctx, req, body, f)
@@ -48,6 +48,7 @@ func (in *ingest) takeKeyed(ctx context.Context, req *ingestRequest, body *bodyB
 		in.stats.repeats.Add(1)
 		return o.as(req), nil
 	}
+	return nil, ctx.Err()
 }
 
 // fly takes the events under a key that nobody else has in flight.

@@ -43,7 +43,7 @@ func newIngestTest(t *testing.T, change func(*ingestConfig)) *ingestTest {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		in.Close(context.Background())
+		in.Close(context.Background()) // again, if the test did it
 		if used := in.budget.inFlight(); used != 0 {
 			t.Errorf("%d bytes of the budget were not given back", used)
 		}
@@ -59,6 +59,11 @@ type reply struct {
 	fields map[string]any
 }
 
+// request is one that posts a body of unsaid type.
+func request(body string) *http.Request {
+	return httptest.NewRequest(http.MethodPost, eventsPath, strings.NewReader(body))
+}
+
 // send posts a body; headers are pairs.
 func (it *ingestTest) send(path, body string, headers ...string) reply {
 	it.t.Helper()
@@ -72,7 +77,10 @@ func (it *ingestTest) send(path, body string, headers ...string) reply {
 func (it *ingestTest) do(r *http.Request) reply {
 	it.t.Helper()
 	w := httptest.NewRecorder()
-	it.in.ServeHTTP(w, r)
+	if err := it.in.post(w, r); err != nil {
+		p := problemOf(err, 0)
+		problem(w, r, p.status, p.title, p.detail, p.extra)
+	}
 	re := reply{status: w.Code, header: w.Header(), body: w.Body.String()}
 	if err := json.Unmarshal(w.Body.Bytes(), &re.fields); err != nil {
 		it.t.Errorf("answer is no JSON: %v\n%s", err, re.body)

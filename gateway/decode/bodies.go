@@ -5,6 +5,8 @@ import "bytes"
 // byteOrderMark may stand before a text; it is skipped.
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
+var carriageReturn = []byte{'\r'}
+
 // NDJSON takes a body of one event per line. A broken line is rejected with
 // its place and does not harm the others. Blank lines are no events, but they
 // count as lines. The only error is ErrEmpty.
@@ -19,6 +21,7 @@ func (b *Builder) NDJSON(body []byte) error {
 		} else {
 			s.src, body = body[:n], body[n+1:]
 		}
+		s.src = bytes.TrimSuffix(s.src, carriageReturn)
 		s.pos = 0
 		s.next()
 		if s.pos < len(s.src) {

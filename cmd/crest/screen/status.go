@@ -1,0 +1,78 @@
+package screen
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/crestdb/crest/gateway/api"
+)
+
+// Status draws a node for its operator.
+func Status(s *api.Status, width int, color bool) []string {
+	state := Cell{"ready", Green}
+	if !s.Ready {
+		state = Cell{"not ready", Red}
+	}
+	if s.Reason != "" {
+		state.Text += ": " + s.Reason
+	}
+	engineTime := "no event yet"
+	if s.EngineTime != nil {
+		engineTime = Moment(*s.EngineTime)
+	}
+	errorBound := s.ErrorBound
+	if s.Epsilon > 0 {
+		errorBound += fmt.Sprintf(" (ε %g, δ %g)", s.Epsilon, s.Delta)
+	}
+	set := s.Settings
+	lines := Pairs([]Pair{
+		{"state", state},
+		{"node", Cell{fmt.Sprintf("%s (%s), version %s", s.Node, s.Role, s.Version), Bold}},
+		{"up", Cell{Text: (time.Duration(s.UptimeSec) * time.Second).String() + ", since " + Moment(s.Started)}},
+		{"engine time", Cell{Text: fmt.Sprintf("%s (clock %s)", engineTime, set.Clock)}},
+		{"counts", Cell{Text: fmt.Sprintf("ids for %s, events up to %s ahead, %d categories, %d regions", set.DedupWindow, set.MaxAhead, set.MaxCategories, set.MaxRegions)}},
+		{"error", Cell{Text: errorBound}},
+		{"lag", Cell{Text: Number(s.LagRecords) + " records"}},
+		{"boards", Cell{Text: strconv.Itoa(s.Boards)}},
+	}, color)
+	if len(s.Budget) > 0 {
+		lines = append(append(lines, ""), budget(s.Budget).Lines(width, color)...)
+	}
+	return append(append(lines, ""), partitions(s.Partitions).Lines(width, color)...)
+}
+
+// budget shows how the memory is split, and what is used.
+func budget(shares []api.Share) *Table {
+	t := &Table{Columns: []Column{{Title: "memory"}, {Title: "used", Right: true}, {Title: "of", Right: true}, {}}}
+	for _, s := range shares {
+		used, limit := uint64(max(0, s.UsedBytes)), uint64(max(0, s.LimitBytes))
+		t.Rows = append(t.Rows, []Cell{
+			{Text: s.Part}, {Text: Bytes(s.UsedBytes)}, {Text: Bytes(s.LimitBytes)}, {Bar(used, limit, barWidth), Accent},
+		})
+	}
+	return t
+}
+
+func partitions(parts []api.PartitionStatus) *Table {
+	t := &Table{Columns: []Column{
+		{Title: "shard", Right: true}, {Title: "counted", Right: true}, {Title: "duplicates", Right: true}, {Title: "dead letters", Right: true},
+		{Title: "late", Right: true}, {Title: "lag", Right: true}, {Title: "topics", Right: true}, {Title: "rows", Right: true}, {Title: "memory", Right: true}, {Title: "state"},
+	}}
+	for i := range parts {
+		p := &parts[i]
+		state := Cell{"ok", Green}
+		if p.Failed != "" {
+			state = Cell{"failed: " + p.Failed, Red}
+		} else if p.CategoriesFolded || p.RegionsFolded {
+			state = Cell{"other in use", Yellow}
+		}
+		m := p.Memory
+		t.Rows = append(t.Rows, []Cell{
+			{Text: strconv.Itoa(p.Partition)}, {Text: Number(p.Counted)}, {Text: Number(p.Duplicates)}, {Text: Number(p.DeadLettered)},
+			{Text: Number(p.Late)}, {Text: Number(p.LagRecords)}, {Text: Number(uint64(max(0, p.Topics)))}, {Text: Number(uint64(max(0, p.Rows)))},
+			{Text: Bytes(m.Rows + m.Names + m.Index + m.Lists + m.Overlays + m.Candidates + m.Combine + m.Dedup)}, state,
+		})
+	}
+	return t
+}

@@ -74,6 +74,16 @@ func (c *chain) broken(file string, at int64, format string, args ...any) {
 	c.damage = append(c.damage, &CorruptError{File: file, Byte: at, Reason: fmt.Sprintf(format, args...)})
 }
 
+// damageOf is the damage to a file that has no readable header.
+func (c *chain) damageOf(file string) error {
+	for _, d := range c.damage {
+		if d.File == file {
+			return d
+		}
+	}
+	return &CorruptError{File: file, Reason: "no header"}
+}
+
 func (c *chain) readMark(fsys persistence.FS, dir string, numbers []uint64) error {
 	var err error
 	c.mark, c.slot, err = readMark(fsys, dir, c.id.ID)

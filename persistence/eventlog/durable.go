@@ -90,15 +90,21 @@ func makeDurable(fsys persistence.FS, dir string, log messages.LogID, m durableM
 
 // durable is the side file. Marks go into one slot until a sync has made it
 // durable, then into the other: so one of them is always whole on the disk.
+// Callers are the committer, the keeper, Trim and Close.
 type durable struct {
 	log messages.LogID
+	f   persistence.File
 
-	mu    sync.Mutex // callers are the committer, the keeper and Trim
-	f     persistence.File
-	mark  durableMark // as last written
-	slot  int         // where the next one goes
-	dirty bool        // written since the last sync
-	err   error       // the first one; the file is not touched again
+	// turn is held by who syncs. Writing a mark never waits for it.
+	turn chan struct{}
+
+	mu      sync.Mutex
+	mark    durableMark // newest
+	slot    int         // where the next one goes
+	dirty   bool        // written since the last sync
+	syncing bool        // the slot must be left alone
+	owed    bool        // mark is to be written when the sync is done
+	err     error       // the first one; the file is not touched again
 }
 
 // openDurable opens the side file for writing; m and slot are what readMark
@@ -109,7 +115,7 @@ func openDurable(fsys persistence.FS, dir string, log messages.LogID, m durableM
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", durableName, err)
 	}
-	d := &durable{log: log, f: f, mark: m, slot: slot, dirty: true}
+	d := &durable{log: log, f: f, turn: make(chan struct{}, 1), mark: m, slot: slot, dirty: true}
 	if err := d.sync(); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
@@ -118,42 +124,37 @@ func openDurable(fsys persistence.FS, dir string, log messages.LogID, m durableM
 
 // advance notes that the log is durable up to length of segment last.
 func (d *durable) advance(last uint64, length int64) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.mark.last, d.mark.length = last, length
-	return d.writeLocked()
-}
-
-// sync makes the last mark durable.
-func (d *durable) sync() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.syncLocked()
-}
-
-// settle makes the last mark durable in both slots, so that it survives damage
-// to either.
-func (d *durable) settle() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.settleLocked()
+	return d.change(func(m *durableMark) { m.last, m.length = last, length })
 }
 
 // trim notes in both slots that the segments before first are given up.
 func (d *durable) trim(first uint64) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.mark.first = first
-	return d.settleLocked()
+	if err := d.change(func(m *durableMark) { m.first = first }); err != nil {
+		return err
+	}
+	return d.settle()
 }
 
-func (d *durable) settleLocked() error {
+// settle makes the mark durable in both slots, so that it survives damage to
+// either.
+func (d *durable) settle() error {
 	for range 2 {
-		if err := errors.Join(d.writeLocked(), d.syncLocked()); err != nil {
+		if err := errors.Join(d.change(func(*durableMark) {}), d.sync()); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (d *durable) change(edit func(*durableMark)) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	edit(&d.mark)
+	if d.syncing {
+		d.owed = true
+		return d.err
+	}
+	return d.writeLocked()
 }
 
 func (d *durable) writeLocked() error {
@@ -168,20 +169,33 @@ func (d *durable) writeLocked() error {
 	return d.err
 }
 
-func (d *durable) syncLocked() error {
+// sync makes durable what was written before.
+func (d *durable) sync() error {
+	d.turn <- struct{}{}
+	defer func() { <-d.turn }()
+	d.mu.Lock()
 	if d.err != nil || !d.dirty {
+		defer d.mu.Unlock()
 		return d.err
 	}
-	if err := d.f.Sync(); err != nil {
+	d.syncing = true
+	d.mu.Unlock()
+
+	err := d.f.Sync()
+
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.syncing = false
+	if err != nil {
 		d.err = fmt.Errorf("sync %s: %w", durableName, err)
 		return d.err
 	}
 	d.slot, d.dirty = 1-d.slot, false
+	if d.owed {
+		d.owed = false
+		return d.writeLocked()
+	}
 	return nil
 }
 
-func (d *durable) close() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.f.Close()
-}
+func (d *durable) close() error { return d.f.Close() }

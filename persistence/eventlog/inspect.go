@@ -36,59 +36,71 @@ type BlockInfo struct {
 }
 
 // Scan calls fn for every frame of the log in dir, in order, and stops at the
-// first error, which is fn's or says where the log is damaged. It needs no
+// first error: fn's, or a *CorruptError where the log is damaged. It needs no
 // lock: the log may be in use.
 func Scan(fsys persistence.FS, dir string, fn func(FrameInfo) error) error {
 	c, err := survey(fsys, dir)
 	if err != nil {
 		return fmt.Errorf("scan log: %w", err)
 	}
-	if len(c.damage) > 0 {
-		return fmt.Errorf("scan log: %w", c.damage[0])
-	}
-	next := slices.Clone(c.links[0].head.base)
+	s := newFrameScan(fsys, dir, c, fn)
 	for i := range c.links {
-		s := frameScan{fs: fsys, dir: dir, chain: c, link: &c.links[i], next: next, fn: fn}
-		if err := s.run(i == len(c.links)-1); err != nil {
+		if err := s.segment(i); err != nil {
 			return fmt.Errorf("scan log: %w", err)
 		}
+	}
+	if len(c.damage) > 0 {
+		return fmt.Errorf("scan log: %w", c.damage[0])
 	}
 	return nil
 }
 
-// frameScan goes through the frames of one segment.
+// frameScan goes through the frames of a chain.
 type frameScan struct {
 	fs    persistence.FS
 	dir   string
 	chain *chain
-	link  *link
-	next  []messages.Offset // moved on by every frame
 	fn    func(FrameInfo) error
-
+	// next is every partition's next offset: as far as frames could be read.
+	next []messages.Offset
+	// end is where in the segment the last valid frame ends.
+	end  int64
 	info FrameInfo
-	// end is where the last valid frame ends.
-	end int64
 }
 
-// run goes through the durable frames, and in the last segment through those
-// behind them.
-func (s *frameScan) run(last bool) error {
-	f, err := s.fs.OpenRead(filepath.Join(s.dir, s.link.name()))
+func newFrameScan(fsys persistence.FS, dir string, c *chain, fn func(FrameInfo) error) *frameScan {
+	s := &frameScan{fs: fsys, dir: dir, chain: c, fn: fn, next: make([]messages.Offset, c.id.Partitions)}
+	if len(c.links) > 0 && c.links[0].head != nil {
+		copy(s.next, c.links[0].head.base)
+	}
+	return s
+}
+
+// segment goes through the durable frames of the i-th segment, and in the last
+// one through those behind them.
+func (s *frameScan) segment(i int) error {
+	k := &s.chain.links[i]
+	if k.head == nil {
+		return s.chain.damageOf(k.name())
+	}
+	if !slices.Equal(s.next, k.head.base) {
+		return &CorruptError{File: k.name(), Byte: segmentFixed, Reason: "its first offsets do not continue the segment before"}
+	}
+	f, err := s.fs.OpenRead(filepath.Join(s.dir, k.name()))
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	w := &walker{f: f, seed: s.link.head.seed, partitions: s.chain.id.Partitions,
-		at: headerSize(s.chain.id.Partitions), limit: s.link.bound}
-	s.info.Durable = true
+	w := &walker{f: f, seed: k.head.seed, partitions: len(s.next), at: headerSize(len(s.next)), limit: k.bound}
+	s.info.File, s.info.Durable = k.name(), true
 	err = s.frames(w)
 	if damaged(err) {
-		return &CorruptError{File: s.link.name(), Byte: s.end, Reason: err.Error()}
+		return &CorruptError{File: k.name(), Byte: s.end, Reason: err.Error()}
 	}
-	if err != nil || !last {
+	if err != nil || i < len(s.chain.links)-1 {
 		return err
 	}
-	w.limit, s.info.Durable = s.link.size, false
+	w.limit, s.info.Durable = max(k.size, k.bound), false
 	if err = s.frames(w); damaged(err) {
 		return nil
 	}
@@ -108,7 +120,7 @@ func (s *frameScan) frames(w *walker) error {
 		if err != nil {
 			return err
 		}
-		s.info.File, s.info.Byte, s.info.Size = s.link.name(), s.end, len(f.raw)
+		s.info.Byte, s.info.Size = s.end, len(f.raw)
 		s.info.Kind, s.info.Stamp, s.info.Key, s.info.BodyHash = f.kind, f.stamp, string(f.key), f.hash
 		s.info.Blocks = s.info.Blocks[:0]
 		for b := range f.blocks() {

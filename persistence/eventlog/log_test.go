@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
@@ -316,35 +315,5 @@ func TestAFrameMayBeAppendedAgainWithOtherContents(t *testing.T) {
 		if b.Data[0] != byte('0'+i/2) {
 			t.Fatalf("block %d begins with %q", i, b.Data[0])
 		}
-	}
-}
-
-func TestTheFloorOfFreeSpaceStopsAndReleases(t *testing.T) {
-	cfg := testConfig(persistencetest.New(1))
-	var mu sync.Mutex
-	free := int64(math.MaxInt64)
-	set := func(n int64) { mu.Lock(); free = n; mu.Unlock() }
-	cfg.FreeSpace = func(string) (int64, error) { mu.Lock(); defer mu.Unlock(); return free, nil }
-	l := mustOpen(t, cfg)
-	defer mustClose(t, l)
-	mustAppend(t, l, testFrame(1, 1, 0))
-	set(cfg.MinFree - 1)
-	waitUntil(t, func() bool { return l.Err() != nil })
-	err := l.Append(t.Context(), testFrame(2, 1, 0), make(messages.Position, testPartitions))
-	if !errors.Is(err, messages.ErrStopped) || !strings.Contains(err.Error(), "free space") {
-		t.Fatal(err)
-	}
-	set(cfg.MinFree)
-	waitUntil(t, func() bool { return l.Err() == nil })
-	mustAppend(t, l, testFrame(3, 1, 0))
-}
-
-func waitUntil(t testing.TB, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); {
-		if time.Now().After(deadline) {
-			t.Fatal("it never happened")
-		}
-		time.Sleep(5 * time.Millisecond)
 	}
 }

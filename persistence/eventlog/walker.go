@@ -60,7 +60,7 @@ func (w *walker) hold(n int) error {
 	want := int(min(w.limit-w.at, int64(max(n, walkBytes))))
 	buf := w.buf
 	if cap(buf) < want {
-		buf = make([]byte, max(want, walkBytes))
+		buf = make([]byte, want)
 		w.buf = buf
 	}
 	buf = buf[:want]

@@ -21,12 +21,9 @@ type Candidates struct {
 	slot []uint32 // open addressing over rows: row, 0 is free; a power of two
 }
 
-// Spare is how many rows a threshold lets in beyond the k asked for: as many
-// again, so that counts can fall a good deal before the cell is scanned anew.
-func spare(k int) int { return 2*k + 32 }
-
-// Want is how many items Refill should get for boards of K rows.
-func (c *Candidates) Want() int { return spare(c.K) }
+// Want is how many items Refill should get: twice as many as are asked for, so
+// that counts can fall a good deal before the cell is scanned anew.
+func (c *Candidates) Want() int { return 2*c.K + 32 }
 
 // Full tells that so many rows have come in that the threshold should rise.
 func (c *Candidates) Full() bool { return len(c.rows) > 4*c.Want() }
@@ -60,8 +57,9 @@ func (c *Candidates) Take(names Names, it *Item) {
 	}
 }
 
-// Refill replaces the candidates by items: all of the cell's first ones, in
-// any order. whole: there is no further row with a count.
+// Refill replaces the candidates by the cell's first rows, sorted; the last of
+// them is the new threshold. whole: there is no other row with a count, and no
+// threshold.
 func (c *Candidates) Refill(names Names, sorted []Item, whole bool) {
 	c.open = whole || len(sorted) == 0
 	if !c.open {
@@ -74,12 +72,10 @@ func (c *Candidates) Refill(names Names, sorted []Item, whole bool) {
 	}
 }
 
-// Keep replaces the candidates by those of their rows that still reach the
-// threshold.
+// Keep drops all candidates but rows.
 func (c *Candidates) Keep(rows []uint32) {
-	kept := append([]uint32(nil), rows...)
 	c.clear()
-	for _, r := range kept {
+	for _, r := range rows {
 		c.add(r)
 	}
 }

@@ -24,7 +24,7 @@ func Filter(p *Part, exclude []string, perCategory int) *Part {
 		if perCategory > 0 {
 			same := kept[r.Category]
 			if len(same) == perCategory {
-				if MayPrecede(r, &f.Rows[same[perCategory-1]]) {
+				if mayPrecede(r, &f.Rows[same[perCategory-1]]) {
 					f.Rest, f.Ordered = max(f.Rest, r.Count.Upper), false
 				}
 				continue

@@ -73,7 +73,7 @@ func (p *Part) certified(most int) int {
 	var rival *Row // of the rows behind the n-th, the first by upper bound
 	for i := len(p.Rows) - 1; i >= 0; i-- {
 		r := &p.Rows[i]
-		if i < most && !p.unseenMayPrecede(r) && (rival == nil || !MayPrecede(rival, r)) {
+		if i < most && !p.unseenMayPrecede(r) && (rival == nil || !mayPrecede(rival, r)) {
 			best = i + 1
 			break
 		}
@@ -95,8 +95,8 @@ func newRivals(rows []Row) rivals {
 
 // of counts the rows that may come before r; r is one of them.
 func (v rivals) of(r *Row) int {
-	n := sort.Search(len(v), func(i int) bool { return !MayPrecede(&v[i], r) })
-	if MayPrecede(r, r) {
+	n := sort.Search(len(v), func(i int) bool { return !mayPrecede(&v[i], r) })
+	if mayPrecede(r, r) {
 		n-- // r itself, at its upper bound
 	}
 	return n

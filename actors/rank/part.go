@@ -32,9 +32,9 @@ func compareUpper(a, b *Row) int {
 	return strings.Compare(a.Topic, b.Topic)
 }
 
-// MayPrecede tells whether x may come before r in the true order: x at the
+// mayPrecede tells whether x may come before r in the true order: x at the
 // most it can be, r at the least.
-func MayPrecede(x, r *Row) bool {
+func mayPrecede(x, r *Row) bool {
 	if x.Count.Upper != r.Count.Lower {
 		return x.Count.Upper > r.Count.Lower
 	}

@@ -1,7 +1,10 @@
 package window
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
+	"math"
 	"slices"
 
 	"github.com/crestdb/crest/actors/rank"
@@ -13,26 +16,68 @@ func (t *Table) Count(q *CountAsk) *CountPart {
 	c := t.find(q.Cell)
 	v := t.look(q.Window, q.E)
 	p := &CountPart{Counts: make([]messages.Count, len(q.Topics)), Total: t.totals(&v, &c)}
-	for i, name := range q.Topics {
-		p.Counts[i] = t.countOfTopic(&v, &c, name)
+	rows := t.rowsOf(q.Topics, &c)
+	ids, counts := rows.ids(), make([]uint64, len(rows))
+	t.counts(&v, ids, counts)
+	for i, r := range rows {
+		r.add(&p.Counts[r.topic], counts[i])
 	}
 	return p
 }
 
-func (t *Table) countOfTopic(v *view, c *cells, name string) messages.Count {
-	hash := t.hash([]byte(name))
-	topic, ok := t.topics.find(hash, []byte(name))
-	if !ok {
-		return messages.Count{}
+// askedRow is a row that has counts of an asked topic.
+type askedRow struct {
+	id    rowID
+	topic int  // index in the ask
+	own   bool // row of the cell itself, not of those beside it
+}
+
+// add adds what the row has to what is known of the topic.
+func (r *askedRow) add(to *messages.Count, n uint64) {
+	if !r.own {
+		*to = to.Add(messages.Count{Upper: n})
+		return
 	}
-	b := bounded{topic: topic}
-	if c.known {
-		b.lower = t.countOf(v, t.row(topic, hash, c.own))
+	*to = to.Add(messages.ExactCount(n))
+}
+
+type askedRows []askedRow
+
+// rowsOf finds the rows of topics in a cell, and in those beside it; ascending.
+func (t *Table) rowsOf(topics []string, c *cells) (rows askedRows) {
+	for i, name := range topics {
+		topic, hash, ok := t.findTopic(name)
+		if !ok {
+			continue
+		}
+		add := func(c cell, own bool) {
+			if id := t.row(topic, hash, c); id != 0 {
+				rows = append(rows, askedRow{id, i, own})
+			}
+		}
+		if c.known {
+			add(c.own, true)
+		}
+		for _, o := range c.others {
+			add(o, false)
+		}
 	}
-	for _, o := range c.others {
-		b.others = addSaturating(b.others, t.countOf(v, t.row(topic, hash, o)))
+	slices.SortFunc(rows, func(a, b askedRow) int { return cmp.Compare(a.id, b.id) })
+	return rows
+}
+
+func (rows askedRows) ids() []rowID {
+	ids := make([]rowID, len(rows))
+	for i := range rows {
+		ids[i] = rows[i].id
 	}
-	return b.count()
+	return ids
+}
+
+func (t *Table) findTopic(name string) (topic topicID, hash uint64, ok bool) {
+	hash = t.hash([]byte(name))
+	topic, ok = t.topics.find(hash, []byte(name))
+	return topic, hash, ok
 }
 
 // errTooOld: what a series asks for was dropped.
@@ -42,14 +87,12 @@ var errTooOld = errors.New("window: counts that far back are not kept")
 // *messages.NotKeptError if the begin or the steps are finer than what is kept
 // for their age.
 func (t *Table) Series(q *SeriesAsk) ([][]messages.Count, error) {
-	grid := t.gridAt(q.Start)
-	if q.Start.Floor(grid) != q.Start || q.Step.Floor(grid) != q.Step {
+	if grid := t.gridAt(q.Start); q.Start.Floor(grid) != q.Start || q.Step.Floor(grid) != q.Step {
 		return nil, &messages.NotKeptError{Finest: grid}
 	}
 	if q.Start < t.line.horizon() && t.first < t.line.horizon() {
 		return nil, errTooOld
 	}
-	c := t.find(q.Cell)
 	out := make([][]messages.Count, len(q.Topics))
 	for i := range out {
 		out[i] = make([]messages.Count, q.N)
@@ -58,23 +101,30 @@ func (t *Table) Series(q *SeriesAsk) ([][]messages.Count, error) {
 	if q.End != 0 {
 		end = min(end, q.End)
 	}
+	c := t.find(q.Cell)
+	rows := t.rowsOf(q.Topics, &c)
+	ids := rows.ids()
 	for _, s := range t.line.between(q.Start, end) {
-		v := view{base: -1, plus: []*slice{s}}
-		at := int((s.start - q.Start) / q.Step)
+		at := (s.start - q.Start) / q.Step
+		t.eachCount(s, ids, func(i int, n uint64) { rows[i].add(&out[rows[i].topic][at], n) })
+		var total *messages.Count
 		for i, name := range q.Topics {
-			var n messages.Count
-			if name == "" {
-				n = t.totals(&v, &c)
-			} else {
-				n = t.countOfTopic(&v, &c, name)
+			if name != "" {
+				continue
 			}
-			out[i][at] = out[i][at].Add(n)
+			if total == nil {
+				v := view{base: -1, plus: []*slice{s}}
+				n := t.totals(&v, &c)
+				total = &n
+			}
+			out[i][at] = out[i][at].Add(*total)
 		}
 	}
 	return out, nil
 }
 
-// gridAt is the length of the longest slice at the age of a moment or younger.
+// gridAt is the grid on which an interval can begin at m: no slice at m or
+// later is longer.
 func (t *Table) gridAt(m messages.Micros) messages.Micros {
 	for i := range tiers {
 		if m+tiers[i].Keep >= t.line.open {
@@ -84,84 +134,31 @@ func (t *Table) gridAt(m messages.Micros) messages.Micros {
 	return tiers[lastTier].Grid
 }
 
-// Around is what surrounds a topic of known count.
-func (t *Table) Around(q *AroundAsk) *AroundPart {
-	c := t.find(q.Cell)
-	v := t.look(q.Window, q.E)
-	p := &AroundPart{Total: t.totals(&v, &c)}
-	asked := rank.Row{Topic: q.Topic, Count: q.Count}
-	for _, b := range t.all(&v, &c) {
-		r := rank.Row{Topic: string(t.topics.Name(b.topic)), Count: b.count()}
-		if r.Topic == q.Topic {
-			continue
-		}
-		if rank.MayPrecede(&r, &asked) {
-			p.Possible++
-			if !rank.MayPrecede(&asked, &r) {
-				p.Sure++
-			}
-		}
-		switch {
-		case b.lower == 0:
-		case rank.Compare(&r, &asked) < 0:
-			p.Above = append(p.Above, r)
-		default:
-			p.Below = append(p.Below, r)
-		}
-	}
-	byRank := func(a, b rank.Row) int { return rank.Compare(&a, &b) }
-	slices.SortFunc(p.Above, byRank)
-	slices.SortFunc(p.Below, byRank)
-	p.Above = p.Above[max(0, len(p.Above)-q.Around):]
-	p.Below = p.Below[:min(len(p.Below), q.Around)]
-	return p
-}
-
 // Prefix are the greatest topics that begin with a prefix, those without a
 // count in the window last.
 func (t *Table) Prefix(q *PrefixAsk) []rank.Row {
 	v := t.look(q.Window, q.E)
+	prefix := []byte(q.Prefix)
+	first, mask := rank.Prefix(prefix), ^uint64(0)<<(64-8*min(8, len(prefix)))
 	var items []rank.Item
 	t.each(cell{any: true}, func(id rowID, r *row) {
-		if name := t.topics.Name(r.topic); len(name) >= len(q.Prefix) && string(name[:len(q.Prefix)]) == q.Prefix {
+		topic := t.topics.at(r.topic)
+		if topic.prefix&mask == first && bytes.HasPrefix(t.topics.nameOf(topic), prefix) {
 			items = append(items, t.item(id, r, 0))
 		}
 	})
 	t.countItems(&v, items)
-	slices.SortFunc(items, func(a, b rank.Item) int {
-		if rank.Precedes(&t.topics, &a, &b) {
-			return -1
-		}
-		return 1
-	})
-	return t.named(items[:min(len(items), q.Limit)])
-}
-
-// Cells is the totals of every category and region.
-func (t *Table) Cells(q *CellsAsk) *CellsPart {
-	v := t.look(q.Window, q.E)
-	p := &CellsPart{
-		Total:            messages.ExactCount(t.totalOf(&v, cell{any: true})),
-		CategoriesFolded: t.categories.Folded(),
-		RegionsFolded:    t.regions.Folded(),
+	sel := &t.scratch.selection
+	sel.Reset(q.Limit, &t.topics)
+	for _, it := range items {
+		it.Count = min(it.Count, math.MaxUint64-1) + 1 // a selection takes none without a count
+		sel.Offer(it)
 	}
-	p.Categories = t.cellTotals(&v, t.categories, func(name string) messages.Cell { return messages.Cell{Category: name} })
-	p.Regions = t.cellTotals(&v, t.regions, func(name string) messages.Cell { return messages.Cell{Region: name} })
-	return p
-}
-
-func (t *Table) cellTotals(v *view, names *Names, of func(string) messages.Cell) (out []messages.CellTotal) {
-	total := func(name string) messages.Count {
-		c := t.find(of(name))
-		return t.totals(v, &c)
+	items = sel.Sorted()
+	for i := range items {
+		items[i].Count--
 	}
-	names.Each(func(_ NameID, name string) {
-		out = append(out, messages.CellTotal{Name: name, Total: total(name)})
-	})
-	if n := total(messages.OtherName); n.Upper > 0 {
-		out = append(out, messages.CellTotal{Name: messages.OtherName, Total: n})
-	}
-	return out
+	return t.named(items)
 }
 
 // fillCategories sets the rows' leading categories: the one that the topic,
@@ -169,27 +166,26 @@ func (t *Table) cellTotals(v *view, names *Names, of func(string) messages.Cell)
 // the first in byte order.
 func (t *Table) fillCategories(v *view, rows []rank.Row) {
 	for i := range rows {
-		rows[i].Category = t.leadingCategory(v, rows[i].Topic)
+		topic, _, _ := t.findTopic(rows[i].Topic)
+		rows[i].Category = t.leadingCategory(v, t.topics.at(topic).row)
 	}
 }
 
-func (t *Table) leadingCategory(v *view, name string) string {
-	topic, _ := t.topics.find(t.hash([]byte(name)), []byte(name))
-	plain := t.topics.at(topic).row
+// leadingCategory of the topic of a T row.
+func (t *Table) leadingCategory(v *view, plain rowID) (best string) {
 	link := t.rows.at(plain).link
 	if link == 0 {
 		return t.categories.Text(t.rows.familyOf(plain).category)
 	}
-	best, most, none := "", uint64(0), t.countOf(v, plain)
+	// What no child row has was counted without a category.
+	most, none := uint64(0), t.countOf(v, plain)
 	for ; link != 0; link = t.rows.at(link).link {
-		n := t.countOf(v, link)
-		none -= n
-		text := t.categories.Text(t.rows.familyOf(link).category)
-		if n > most || n == most && n > 0 && text < best {
+		n, text := t.countOf(v, link), t.categories.Text(t.rows.familyOf(link).category)
+		if none -= n; n > most || n == most && text < best {
 			best, most = text, n
 		}
 	}
-	if none >= most { // "" is the first in byte order
+	if none >= most {
 		return ""
 	}
 	return best
@@ -199,15 +195,10 @@ func (t *Table) leadingCategory(v *view, name string) string {
 func (t *Table) Known(topic, category, region []byte) bool {
 	hash := t.hash(topic)
 	id, ok := t.topics.find(hash, topic)
-	if !ok {
-		return false
-	}
-	c, ok := knownName(t.categories, category)
-	if !ok {
-		return false
-	}
-	r, ok := knownName(t.regions, region)
-	return ok && t.knownKey(id, hash, c, NoName) && (r == NoName || t.knownKey(id, hash, c, r))
+	c, okCategory := knownName(t.categories, category)
+	r, okRegion := knownName(t.regions, region)
+	return ok && okCategory && okRegion &&
+		t.knownKey(id, hash, c, NoName) && (r == NoName || t.knownKey(id, hash, c, r))
 }
 
 // knownName is the id that an event's category or region counts under; false:

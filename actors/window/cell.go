@@ -98,10 +98,20 @@ func (t *Table) row(topic topicID, hash uint64, c cell) rowID {
 	return 0
 }
 
-// total is a part's total in a standard window.
-func (p *part) total(w int) uint64 {
-	if p.unforked {
-		return p.family.sum[w] - p.family.forked[w]
+// each calls f for every row of a cell.
+func (t *Table) each(c cell, f func(id rowID, r *row)) {
+	for _, p := range t.parts(c) {
+		t.eachOf(p, f)
 	}
-	return p.family.sum[w]
+}
+
+func (t *Table) eachOf(p part, f func(id rowID, r *row)) {
+	for _, page := range p.family.pages {
+		rows := t.rows.pages[page].rows
+		for i := range rows {
+			if !p.unforked || rows[i].link == 0 {
+				f(page<<pageShift|uint32(i), &rows[i])
+			}
+		}
+	}
 }

@@ -46,6 +46,7 @@ type page struct {
 // With the second category it forks: from then on child rows, TC and TCR,
 // count by category.
 type family struct {
+	index    uint32 // in rows.families
 	child    bool
 	category NameID
 	region   NameID
@@ -182,4 +183,13 @@ func addSaturating(a, b uint64) uint64 {
 		return s
 	}
 	return math.MaxUint64
+}
+
+// subtract takes what has left window w out of the totals. Where the total is
+// not known any more, only that it is great, it stays so.
+func (f *family) subtract(w int, sum, forked uint64) {
+	if f.sum[w] != math.MaxUint64 {
+		f.sum[w] -= sum
+		f.forked[w] -= forked
+	}
 }

@@ -2,6 +2,7 @@ package window
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/crestdb/crest/actors/rank"
 	"github.com/crestdb/crest/messages"
@@ -157,6 +158,10 @@ func (t *Table) subtractBlock(b *block, from, to int) {
 	for i := range b.n {
 		r, n := &p.rows[b.place[i]], b.count[i]
 		for w := from; w < to; w++ {
+			if r.total[w] == math.MaxUint64 { // that or more
+				r.total[w] = t.recount(b.page<<pageShift|uint32(b.place[i]), Interval{t.starts[w], maxMoment})
+				continue
+			}
 			r.total[w] -= n
 		}
 		sum += n
@@ -165,10 +170,7 @@ func (t *Table) subtractBlock(b *block, from, to int) {
 		}
 	}
 	for w := from; w < to; w++ {
-		f.sum[w] -= sum
-		if !f.child {
-			f.forked[w] -= forked
-		}
+		f.subtract(w, sum, forked)
 	}
 }
 
@@ -214,7 +216,7 @@ func (t *Table) family(child bool, category, region NameID) uint32 {
 		return i
 	}
 	i := uint32(len(t.rows.families))
-	f := &family{child: child, category: category, region: region}
+	f := &family{index: i, child: child, category: category, region: region}
 	t.rows.families = append(t.rows.families, f)
 	t.rows.byKey[key] = i
 	t.rows.bytes += familyBytes

@@ -192,29 +192,3 @@ func (t *Table) topBounded(v *view, c *cells) *rank.Part {
 	}
 	return p
 }
-
-// each calls f for every row of a cell.
-func (t *Table) each(c cell, f func(id rowID, r *row)) {
-	for _, part := range t.parts(c) {
-		for _, p := range part.family.pages {
-			rows := t.rows.pages[p].rows
-			for i := range rows {
-				if !part.unforked || rows[i].link == 0 {
-					f(p<<pageShift|uint32(i), &rows[i])
-				}
-			}
-		}
-	}
-}
-
-// totals is the total of a cell.
-func (t *Table) totals(v *view, c *cells) messages.Count {
-	var b bounded
-	if c.known {
-		b.lower = t.totalOf(v, c.own)
-	}
-	for _, o := range c.others {
-		b.others = addSaturating(b.others, t.totalOf(v, o))
-	}
-	return b.count()
-}

@@ -2,6 +2,7 @@ package window
 
 import (
 	"math"
+	"slices"
 
 	"github.com/crestdb/crest/actors/rank"
 )
@@ -31,6 +32,7 @@ type watches struct {
 	byCell map[cell]*watch
 	sets   []*watched
 	now    uint64 // deltas and slides so far
+	fills  int    // scans so far
 }
 
 const (
@@ -58,6 +60,19 @@ func (t *Table) age() {
 // watched is the candidate set of a cell and window, empty if it is new.
 func (t *Table) watched(c cell, window int) *watched {
 	w := t.watches.byCell[c]
+	if w == nil || w.sets[window] == nil {
+		t.makeRoom()
+		w = t.watchOf(c)
+		w.sets[window] = &watched{watch: w, window: window}
+		t.watches.sets = append(t.watches.sets, w.sets[window])
+	}
+	w.sets[window].asked = t.watches.now
+	return w.sets[window]
+}
+
+// watchOf finds or makes the watch of a cell.
+func (t *Table) watchOf(c cell) *watch {
+	w := t.watches.byCell[c]
 	if w == nil {
 		w = &watch{cell: c}
 		for i := range w.least {
@@ -66,13 +81,7 @@ func (t *Table) watched(c cell, window int) *watched {
 		t.watches.byCell[c] = w
 		t.connect(w, w)
 	}
-	if w.sets[window] == nil {
-		t.makeRoom()
-		w.sets[window] = &watched{watch: w, window: window}
-		t.watches.sets = append(t.watches.sets, w.sets[window])
-	}
-	w.sets[window].asked = t.watches.now
-	return w.sets[window]
+	return w
 }
 
 // connect makes the families of w's cell point to to: w, or nil.
@@ -100,11 +109,8 @@ func (t *Table) makeRoom() {
 
 // unwatch drops the i-th set.
 func (t *Table) unwatch(i int) {
-	sets := t.watches.sets
-	s := sets[i]
-	copy(sets[i:], sets[i+1:])
-	sets[len(sets)-1] = nil
-	t.watches.sets = sets[:len(sets)-1]
+	s := t.watches.sets[i]
+	t.watches.sets = slices.Delete(t.watches.sets, i, i+1)
 	w := s.watch
 	w.sets[s.window], w.least[s.window] = nil, math.MaxUint64
 	for _, other := range w.sets {
@@ -137,7 +143,7 @@ func (t *Table) notice(id rowID, r *row, f *family, from int, n uint64) {
 func (t *Table) offer(w *watch, id rowID, r *row, from int, n uint64) {
 	for i := from; i < windows; i++ {
 		// A row that was beyond the threshold before is in already.
-		if total := r.total[i]; total >= w.least[i] && total-n <= w.least[i] {
+		if total := r.total[i]; total >= w.least[i] && total-n <= w.least[i] && w.sets[i] != nil {
 			t.take(w.sets[i], id, r)
 		}
 	}
@@ -156,7 +162,7 @@ func (t *Table) noticeNew(w *watch, id rowID) {
 func (t *Table) take(s *watched, id rowID, r *row) {
 	it := t.item(id, r, r.total[s.window])
 	if s.Take(&t.topics, &it); s.Full() {
-		t.settle(s)
+		t.trim(s)
 	}
 }
 
@@ -164,26 +170,39 @@ func (t *Table) item(id rowID, r *row, count uint64) rank.Item {
 	return rank.Item{Count: count, Prefix: t.topics.at(r.topic).prefix, Topic: r.topic, Row: id}
 }
 
-// settle drops the candidates that have fallen behind the threshold, raises it
-// if there are still too many, and returns how many are left.
-func (t *Table) settle(s *watched) int {
-	left := t.scratch.ids[:0]
-	sel := &t.scratch.selection
-	sel.Reset(s.Want(), &t.topics)
+// leaders are a cell's first k rows by their totals in a standard window, valid
+// until the table is used again.
+func (t *Table) leaders(c cell, window, k int) []rank.Item {
+	s := t.watched(c, window)
+	if k > s.K {
+		s.K = k
+		t.fill(s)
+	}
+	if t.choose(s, k) < k && !s.Open() {
+		t.fill(s)
+		t.choose(s, k)
+	}
+	return t.scratch.selection.Sorted()
+}
+
+// choose selects the first k of the candidates, drops those that have fallen
+// behind the threshold, and returns how many are left.
+func (t *Table) choose(s *watched, k int) int {
+	left, sel := t.scratch.ids[:0], &t.scratch.selection
+	sel.Reset(k, &t.topics)
 	for _, id := range s.Rows() {
-		if r := t.rows.at(id); t.ofCell(s.watch.cell, id, r) {
-			if it := t.item(id, r, r.total[s.window]); s.Reaches(&t.topics, &it) {
-				left = append(left, id)
-				sel.Offer(it)
-			}
+		r := t.rows.at(id)
+		n := r.total[s.window]
+		if n < s.Least() || !t.ofCell(s.watch.cell, id, r) {
+			continue
+		}
+		if it := t.item(id, r, n); s.Reaches(&t.topics, &it) {
+			left = append(left, id)
+			sel.Offer(it)
 		}
 	}
 	t.scratch.ids = left
-	switch {
-	case len(left) > 2*s.Want():
-		t.refill(s, sel.Sorted(), false)
-		return s.Want()
-	case len(left) < len(s.Rows()):
+	if 8*len(left) < 7*len(s.Rows()) {
 		s.Keep(left)
 	}
 	return len(left)
@@ -195,18 +214,25 @@ func (t *Table) ofCell(c cell, id rowID, r *row) bool {
 	return c.any || r.link == 0 || t.rows.familyOf(id).child
 }
 
-func (t *Table) refill(s *watched, sorted []rank.Item, whole bool) {
-	s.Refill(&t.topics, sorted, whole)
-	s.watch.least[s.window] = s.Least()
+// trim raises the threshold of a set that has grown too large.
+func (t *Table) trim(s *watched) {
+	if t.choose(s, s.Want()) >= s.Want() {
+		t.refill(s, t.scratch.selection.Sorted(), false)
+	}
 }
 
 // fill scans the cell for its first rows.
 func (t *Table) fill(s *watched) {
+	t.watches.fills++
 	sel := &t.scratch.selection
 	sel.Reset(s.Want(), &t.topics)
 	t.scan(sel, s.watch.cell, s.window)
-	sorted := sel.Sorted()
-	t.refill(s, sorted, len(sorted) < s.Want())
+	t.refill(s, sel.Sorted(), !sel.Full())
+}
+
+func (t *Table) refill(s *watched, sorted []rank.Item, whole bool) {
+	s.Refill(&t.topics, sorted, whole)
+	s.watch.least[s.window] = s.Least()
 }
 
 // scan offers all rows of a cell by their totals in a standard window.
@@ -222,23 +248,4 @@ func (t *Table) scan(sel *rank.Selection, c cell, window int) {
 			}
 		}
 	}
-}
-
-// leaders are a cell's first k rows by their totals in a standard window. They
-// are valid until the table is used again.
-func (t *Table) leaders(c cell, window, k int) []rank.Item {
-	s := t.watched(c, window)
-	if s.K < k {
-		s.K = k
-		t.fill(s)
-	} else if t.settle(s) < k && !s.Open() {
-		t.fill(s)
-	}
-	sel := &t.scratch.selection
-	sel.Reset(k, &t.topics)
-	for _, id := range s.Rows() {
-		r := t.rows.at(id)
-		sel.Offer(t.item(id, r, r.total[window]))
-	}
-	return sel.Sorted()
 }

@@ -1,0 +1,163 @@
+package window_test
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"reflect"
+	"testing"
+
+	"github.com/crestdb/crest/actors/window"
+	"github.com/crestdb/crest/messages"
+)
+
+func newTable() *window.Table { return window.New(window.Config{Hash: hashOf}) }
+
+func topOf(t *window.Table, w messages.Window, c messages.Cell, k int) *window.TopAsk {
+	return &window.TopAsk{Window: w, E: t.Clock(), Cell: c, K: k}
+}
+
+// TestCandidatesFollowTheTraffic lets the traffic of a shard swell and fade
+// over days and compares boards from candidates with boards from scans, each
+// from a table of its own.
+func TestCandidatesFollowTheTraffic(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 9))
+	warm, cold, b := newTable(), newTable(), newBatch(64, 64, hashOf)
+	zipf := rand.NewZipf(r, 1.2, 4, 5000)
+	clock := 1_700_000_000 * messages.Second
+	cells := []messages.Cell{{}, {Category: "c1"}, {Region: "r1"}, {Category: "c2", Region: "r2"}}
+	for step := range 600 {
+		clock += 7 * messages.Minute
+		day := 1 + math.Sin(float64(step)/33)
+		for range int(day * day * 100) {
+			i := (zipf.Uint64() + uint64(step)*3) % 5000
+			b.add(event{clock.Floor(messages.SliceLength), fmt.Sprint("t", i), fmt.Sprint("c", (i+r.Uint64N(8)/7)%4), fmt.Sprint("r", i%3), 1})
+		}
+		d := b.flush(clock)
+		warm.Apply(d)
+		cold.Apply(d)
+		for _, w := range messages.StandardWindows {
+			for _, c := range cells {
+				k := 20
+				if step%50 == 0 {
+					k = 100
+				}
+				cold.Unwatch()
+				if got, want := warm.Top(topOf(warm, w, c, k)), cold.Top(topOf(cold, w, c, k)); !reflect.DeepEqual(got, want) {
+					t.Fatalf("step %d, window %v, %+v:\n got %+v\nwant %+v", step, w, c, got, want)
+				}
+			}
+		}
+	}
+	if fills := warm.Fills(); fills > 600*7*4/20 {
+		t.Errorf("%d scans for %d boards: the candidates are of little use", fills, 600*7*4)
+	}
+}
+
+// TestManyTiesStayFewCandidates floods a cell with topics that occurred once.
+func TestManyTiesStayFewCandidates(t *testing.T) {
+	table, b := newTable(), newBatch(64, 64, hashOf)
+	clock := 1_700_000_000 * messages.Second
+	for i := range 20_000 {
+		b.add(event{clock.Floor(messages.SliceLength), fmt.Sprintf("t%05d", (i*7919)%20_000), "", "", 1})
+		if i%500 == 0 {
+			table.Apply(b.flush(clock))
+			table.Top(topOf(table, messages.Window1h, messages.Cell{}, 10))
+		}
+	}
+	table.Apply(b.flush(clock))
+	p := table.Top(topOf(table, messages.Window1h, messages.Cell{}, 10))
+	for i, row := range p.Rows {
+		if want := fmt.Sprintf("t%05d", i); row.Topic != want {
+			t.Errorf("row %d is %s, want %s", i, row.Topic, want)
+		}
+	}
+	if n := table.Stats().Memory.Candidates; n > 8<<10 {
+		t.Errorf("candidates hold %d bytes for a board of 10", n)
+	}
+}
+
+// TestIdleCandidatesAreDropped: a board that nobody asks for costs nothing.
+func TestIdleCandidatesAreDropped(t *testing.T) {
+	table, b := newTable(), newBatch(64, 64, hashOf)
+	clock := 1_700_000_000 * messages.Second
+	b.add(event{clock.Floor(messages.SliceLength), "t", "c", "r", 1})
+	table.Apply(b.flush(clock))
+	table.Top(topOf(table, messages.Window1h, messages.Cell{Region: "r"}, 10))
+	for range 5000 {
+		clock += messages.Second
+		table.Apply(b.flush(clock))
+	}
+	if n := table.Stats().Memory.Candidates; n != 0 {
+		t.Errorf("candidates hold %d bytes", n)
+	}
+}
+
+// TestSlicesStayFew counts for eleven days without a pause and for forty years
+// in leaps; the slices kept are those of the tiers.
+func TestSlicesStayFew(t *testing.T) {
+	table, b := newTable(), newBatch(64, 64, hashOf)
+	clock := messages.Micros(0)
+	step := func(d messages.Micros) {
+		clock += d
+		b.add(event{clock.Floor(messages.SliceLength), fmt.Sprint("t", clock/messages.Second%50), "c", "r", 1})
+		table.Apply(b.flush(clock))
+	}
+	for clock < 11*messages.Day {
+		step(20 * messages.Second)
+	}
+	if n := table.Stats().Slices; n > 460 {
+		t.Errorf("%d slices after eleven days", n)
+	}
+	for range 40 {
+		step(365 * messages.Day)
+	}
+	if n := table.Stats().Slices; n > 1 {
+		t.Errorf("%d slices after a year's leap", n)
+	}
+}
+
+// TestTotalsThatOverflowComeBack: a total that has reached the greatest number
+// says "that many or more", and is right again when enough has left the window.
+func TestTotalsThatOverflowComeBack(t *testing.T) {
+	table, b := newTable(), newBatch(64, 64, hashOf)
+	clock := 1_700_000_000 * messages.Second
+	count := func(n uint64) {
+		b.add(event{clock.Floor(messages.SliceLength), "t", "c", "", n})
+		table.Apply(b.flush(clock))
+	}
+	count(5)
+	table.Raise("t", math.MaxUint64-10) // as if it had been counted
+	count(20)
+	ask := func(w messages.Window) messages.Count {
+		return table.Top(topOf(table, w, messages.Cell{Category: "c"}, 1)).Rows[0].Count
+	}
+	if n := ask(messages.Window5m); n != messages.ExactCount(math.MaxUint64) {
+		t.Errorf("after the overflow: %+v", n)
+	}
+	clock += 2 * messages.Minute
+	count(3)
+	clock += 3*messages.Minute + 10*messages.Second
+	table.Slide(clock) // the first two counts leave
+	for w, want := range map[messages.Window]uint64{messages.Window5m: 3, messages.Window(3 * messages.Minute): 0, messages.WindowAll: math.MaxUint64} {
+		p := table.Count(&window.CountAsk{Topics: []string{"t"}, Window: w, E: clock, Cell: messages.Cell{Category: "c"}})
+		if p.Counts[0] != messages.ExactCount(want) || w != messages.WindowAll && p.Total != messages.ExactCount(want) {
+			t.Errorf("window %v: %+v", w, p)
+		}
+	}
+}
+
+// TestApplyAllocatesLittle: counting known keys takes memory for the slices
+// only.
+func TestApplyAllocatesLittle(t *testing.T) {
+	l := newLoad(20_000)
+	const runs, rows = 50, 1000
+	ready := l.deltas(runs+1, rows, 10*messages.Millisecond)
+	perDelta := testing.AllocsPerRun(runs, func() {
+		l.table.Apply(ready[0])
+		ready = ready[1:]
+	})
+	if perDelta > 3 {
+		t.Errorf("%v allocations for %d rows", perDelta, rows)
+	}
+}

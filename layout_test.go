@@ -48,8 +48,10 @@ var libraries = map[string][]string{
 	"github.com/pb33f/libopenapi":             {"gateway/*_test.go"},
 	"github.com/pb33f/libopenapi-validator":   {"gateway/*_test.go"},
 	"github.com/prometheus/client_golang":     {"gateway/metrics"},
+	"github.com/rivo/uniseg":                  {"cmd/crest"},
 	"github.com/schollz/progressbar/v3":       {"cmd/crest"},
 	"github.com/spf13/cobra":                  {"cmd/crest"},
+	"github.com/spf13/pflag":                  {"cmd/crest"}, // cobra's flags
 	"github.com/vmihailenco/msgpack/v5":       {"bench/*_test.go", "cmd/crest", "gateway/*_test.go"},
 	"go.uber.org/goleak":                      {"*_test.go"},
 	"go.yaml.in/yaml/v3":                      {"cmd/crest"},

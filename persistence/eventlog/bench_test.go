@@ -59,13 +59,13 @@ func fillLog(b *testing.B, cfg eventlog.Config, size int64, blockBytes int) {
 	for p := range partitions {
 		partitions[p] = messages.Partition(p)
 	}
-	if blockBytes < 1000 { // one event per request
-		partitions = partitions[:1]
-	}
-	f := testFrame(1, blockBytes, partitions...)
 	var wg sync.WaitGroup
-	var each int64 = int64(f.Bytes())
-	for range 64 {
+	for c := range 64 {
+		f := testFrame(1, blockBytes, partitions...)
+		if blockBytes < 1000 { // one event per request
+			f = testFrame(1, blockBytes, partitions[c%16])
+		}
+		each := int64(f.Bytes())
 		wg.Go(func() {
 			pos := make(messages.Position, 16)
 			for range size / each / 64 {

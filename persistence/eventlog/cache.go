@@ -78,13 +78,13 @@ func (l *loader) read(s *segment, at, size int64) (*blockLists, error) {
 	}
 	lists := newBlockLists(l.partitions)
 	lists.reserve(counts)
+	var k frame
 	for len(b) > 0 {
 		n := le.Uint32(b)
-		f, err := decodeFrame(b[:n:n], l.partitions)
-		if err != nil {
+		if err := k.decode(b[:n:n], l.partitions); err != nil {
 			panic("eventlog: a frame just checked cannot be read: " + err.Error())
 		}
-		lists.add(&f, l.log)
+		lists.add(&k, l.log)
 		b = b[n:]
 	}
 	return lists, nil
@@ -94,6 +94,7 @@ func (l *loader) read(s *segment, at, size int64) (*blockLists, error) {
 // partition. good is how many bytes are valid.
 func (l *loader) check(b []byte, seed uint32) (counts []int, good int, err error) {
 	counts = make([]int, l.partitions)
+	var f frame
 	for rest := b; len(rest) > 0; rest = b[good:] {
 		if len(rest) < frameFixed {
 			return counts, good, errPastEnd
@@ -102,8 +103,7 @@ func (l *loader) check(b []byte, seed uint32) (counts []int, good int, err error
 		if err != nil {
 			return counts, good, err
 		}
-		f, err := parseFrame(rest[:n], seed, l.partitions)
-		if err != nil {
+		if err := f.parse(rest[:n], seed, l.partitions); err != nil {
 			return counts, good, err
 		}
 		for k := range f.blocks() {

@@ -96,8 +96,8 @@ func FuzzFrame(f *testing.F) {
 		if seal {
 			sealFrame(raw, 1)
 		}
-		got, err := parseFrame(raw, 1, len(next))
-		if err != nil {
+		var got frame
+		if err := got.parse(raw, 1, len(next)); err != nil {
 			return
 		}
 		again := &messages.Frame{Kind: got.kind, Stamp: got.stamp, Key: string(got.key), BodyHash: got.hash}

@@ -131,32 +131,33 @@ type frame struct {
 	data  []byte // blocks' data, one behind the other
 }
 
-// parseFrame checks and decodes raw, which is exactly one frame.
-func parseFrame(raw []byte, seed uint32, partitions int) (frame, error) {
+// parse checks and decodes raw, which is exactly one frame.
+func (f *frame) parse(raw []byte, seed uint32, partitions int) error {
 	if checksum(raw, seed) != le.Uint32(raw[4:]) {
-		return frame{}, errChecksum
+		return errChecksum
 	}
-	return decodeFrame(raw, partitions)
+	return f.decode(raw, partitions)
 }
 
-// decodeFrame decodes raw, whose checksum is known to be right.
-func decodeFrame(raw []byte, partitions int) (frame, error) {
-	f := frame{raw: raw, stamp: messages.Micros(le.Uint64(raw[8:])), kind: messages.FrameKind(raw[16])}
+// decode decodes raw, whose checksum is known to be right.
+func (f *frame) decode(raw []byte, partitions int) error {
+	f.raw, f.stamp, f.kind = raw, messages.Micros(le.Uint64(raw[8:])), messages.FrameKind(raw[16])
 	keyLen, blocks := int(raw[17]), int(le.Uint16(raw[18:]))
 	rest := raw[frameFixed:]
+	f.key, f.hash = nil, messages.BodyHash{}
 	if keyLen > 0 {
 		if keyLen > messages.MaxKeyBytes || len(rest) < keyLen+len(f.hash) {
-			return frame{}, errShape
+			return errShape
 		}
 		f.key = rest[:keyLen:keyLen]
 		copy(f.hash[:], rest[keyLen:])
 		rest = rest[keyLen+len(f.hash):]
 	}
 	if blocks == 0 || len(rest) < blocks*blockEntry || f.kind < messages.FrameEvents || f.kind > messages.FrameControl {
-		return frame{}, errShape
+		return errShape
 	}
 	f.table, f.data = rest[:blocks*blockEntry], rest[blocks*blockEntry:]
-	return f, f.checkTable(partitions)
+	return f.checkTable(partitions)
 }
 
 func (f *frame) checkTable(partitions int) error {

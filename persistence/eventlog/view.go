@@ -52,11 +52,11 @@ func (v *view) publish(parts [][]byte) (frames int) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	s := v.segments[len(v.segments)-1]
+	var f frame
 	for _, part := range parts {
 		for len(part) > 0 {
 			n := le.Uint32(part)
-			f, err := decodeFrame(part[:n:n], len(v.ends))
-			if err != nil {
+			if err := f.decode(part[:n:n], len(v.ends)); err != nil {
 				panic("eventlog: wrote a frame that cannot be read: " + err.Error())
 			}
 			v.publishLocked(s, &f)

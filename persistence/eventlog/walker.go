@@ -21,35 +21,35 @@ type walker struct {
 	limit      int64 // frames end here at the latest
 	buf        []byte
 	held       []byte // part of buf that holds the bytes from at on
+	frame      frame  // the last one
 }
 
-// next is the frame at w.at, whose slices are valid until the next call. It is
-// io.EOF at the limit, one of corrupt.go's errors if no valid frame is there,
-// or a read error. w.at moves only past valid frames.
-func (w *walker) next() (frame, error) {
+// next is the frame at w.at; it is valid until the next call. The error is
+// io.EOF at the limit, one of corrupt.go's if no valid frame is there, or a
+// read error. w.at moves only past valid frames.
+func (w *walker) next() (*frame, error) {
 	room := w.limit - w.at
 	if room == 0 {
-		return frame{}, io.EOF
+		return nil, io.EOF
 	}
 	if room < frameFixed {
-		return frame{}, errPastEnd
+		return nil, errPastEnd
 	}
 	if err := w.hold(frameFixed); err != nil {
-		return frame{}, err
+		return nil, err
 	}
 	n, err := frameLength(w.held, room)
 	if err != nil {
-		return frame{}, err
+		return nil, err
 	}
 	if err := w.hold(n); err != nil {
-		return frame{}, err
+		return nil, err
 	}
-	f, err := parseFrame(w.held[:n], w.seed, w.partitions)
-	if err != nil {
-		return frame{}, err
+	if err := w.frame.parse(w.held[:n], w.seed, w.partitions); err != nil {
+		return nil, err
 	}
 	w.held, w.at = w.held[n:], w.at+int64(n)
-	return f, nil
+	return &w.frame, nil
 }
 
 // hold sees to it that n bytes from w.at on are held.
@@ -75,12 +75,12 @@ func (w *walker) hold(n int) error {
 	return nil
 }
 
-// damaged tells errors that the bytes are at fault for from read errors.
+// damaged tells errors that the bytes are at fault for, which are never
+// wrapped, from read errors.
 func damaged(err error) bool {
-	for _, e := range []error{errLength, errPastEnd, errChecksum, errShape, errGap} {
-		if errors.Is(err, e) {
-			return true
-		}
+	switch err {
+	case errLength, errPastEnd, errChecksum, errShape, errGap:
+		return true
 	}
 	return false
 }

@@ -44,9 +44,7 @@ func TestLateRequestsCountFromWhenTheyWereDue(t *testing.T) {
 func TestWarmUpIsNotMeasured(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		calls := 0
 		l := &loop{workers: 2, warmup: 3 * time.Second, span: 10 * time.Second, work: func(ctx context.Context, w int, due time.Time) error {
-			calls++
 			wait := 10 * time.Millisecond
 			if due.Sub(start) < 3*time.Second {
 				wait = time.Second

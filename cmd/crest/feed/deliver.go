@@ -149,7 +149,7 @@ func (s *sender) acknowledge(b *Block, reasons []api.Rejection, rejected int) er
 	s.totals.Events += int64(b.Events())
 	s.totals.Rejected += int64(rejected)
 	s.lastAnswer = time.Now()
-	s.cfg.Sent(b)
+	s.cfg.Sent(b, false)
 	return nil
 }
 

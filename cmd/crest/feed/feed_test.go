@@ -268,7 +268,7 @@ func TestInterruptionLeavesNothingUnresolved(t *testing.T) {
 			t.Errorf("%v\n%s", err, state)
 		}
 		time.Sleep(24 * time.Hour) // far beyond the dedup window
-		if r := send(t, t.Context(), node, path, 0, false, nil); r.err != nil || r.totals.Resumed != 8 || r.totals.Blocks != 92 {
+		if r := send(t, t.Context(), node, path, 0, false, nil); r.err != nil || r.totals.ResumedEvents != 80 || r.totals.Blocks != 92 {
 			t.Errorf("resumed: got %+v", r)
 		}
 		wantOnce(t, node, 1000)
@@ -505,7 +505,7 @@ func TestProgressBelongsToItsFile(t *testing.T) {
 			batch := c.change(t, path)
 			r := send(t, t.Context(), &fakeNode{}, path, batch, false, nil)
 			if c.want == "" {
-				if r.err != nil || r.totals.Resumed != 3 {
+				if r.err != nil || r.totals.ResumedEvents != 30 {
 					t.Errorf("got %+v", r)
 				}
 			} else if r.err == nil || !strings.Contains(r.err.Error(), c.want) {

@@ -78,9 +78,10 @@ func (e *CompleteError) Error() string {
 	return fmt.Sprintf("sent completely on %s: %d events", e.At.Local().Format(time.DateTime), e.Events-e.Rejected)
 }
 
-// MemoryProgress is progress that ends with the program.
-func MemoryProgress(id Identity) *Progress {
-	p := &Progress{identity: id}
+// MemoryProgress is progress that ends with the program, in blocks of batch
+// events.
+func MemoryProgress(id Identity, batch int) *Progress {
+	p := &Progress{identity: id, state: state{Plan: Plan{Batch: batch}}}
 	p.written.L = &p.mu
 	return p
 }
@@ -92,7 +93,7 @@ const DefaultBatch = 5000
 // 0 means the one it was begun with. With again, a file that was sent
 // completely is sent once more; without, that is a *CompleteError.
 func OpenProgress(path string, plan Plan, again bool) (*Progress, error) {
-	p := MemoryProgress(Identity{})
+	p := MemoryProgress(Identity{}, 0)
 	p.path = path
 	old, err := readProgress(path)
 	switch {
@@ -158,13 +159,6 @@ func (p *Progress) Identity() Identity { return p.identity }
 
 // Batch is the number of events a block has.
 func (p *Progress) Batch() int { return p.state.Batch }
-
-// Resumed tells how many events were acknowledged before.
-func (p *Progress) Resumed() (events, rejected int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.state.Events, p.state.Rejected
-}
 
 // acknowledged tells whether a block needs nothing more.
 func (p *Progress) acknowledged(block int) bool {

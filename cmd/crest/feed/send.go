@@ -56,8 +56,8 @@ type Config struct {
 
 	// Rejected is told of every rejected event.
 	Rejected func(Rejection) error
-	// Sent is told of every acknowledged block.
-	Sent func(*Block)
+	// Sent is told of every acknowledged block; before: by an earlier run.
+	Sent func(b *Block, before bool)
 	// Waiting is told when a block has to be tried again, and why.
 	Waiting func(reason string)
 }
@@ -72,7 +72,7 @@ func DefaultConfig() Config {
 		Patience:    2 * time.Minute,
 		Grace:       10 * time.Second,
 		Rejected:    func(Rejection) error { return nil },
-		Sent:        func(*Block) {},
+		Sent:        func(*Block, bool) {},
 		Waiting:     func(string) {},
 	}
 }
@@ -80,10 +80,12 @@ func DefaultConfig() Config {
 // Totals is what a Send has done.
 type Totals struct {
 	Blocks   int   // acknowledged now
-	Resumed  int   // acknowledged before
-	Skipped  int   // by Policy
-	Events   int64 // in the blocks acknowledged now
+	Events   int64 // in them
 	Rejected int64 // of them
+	Skipped  int   // blocks, by Policy
+
+	// What was acknowledged before, as the progress file has it.
+	ResumedEvents, ResumedRejected int64
 }
 
 // UnresolvedError is a block of which nobody knows whether it is counted.
@@ -105,6 +107,7 @@ func (e *UnresolvedError) Error() string {
 // ended and the requests in flight are answered.
 func Send(ctx context.Context, to Ingester, src Source, progress *Progress, cfg Config) (Totals, error) {
 	s := &sender{to: to, progress: progress, cfg: cfg, lastAnswer: time.Now()}
+	s.totals.ResumedEvents, s.totals.ResumedRejected = progress.state.Events, progress.state.Rejected
 	g, running := errgroup.WithContext(ctx)
 
 	// Requests outlive ctx by Grace, so that an interruption leaves as little
@@ -164,8 +167,7 @@ func (s *sender) read(ctx context.Context, src Source, blocks chan<- *Block) err
 		}
 		if s.progress.acknowledged(b.Number) {
 			s.mu.Lock()
-			s.totals.Resumed++
-			s.cfg.Sent(b)
+			s.cfg.Sent(b, true)
 			s.mu.Unlock()
 			continue
 		}

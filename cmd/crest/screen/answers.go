@@ -54,7 +54,7 @@ func History(h *api.History, width int, color bool) []string {
 		exact = exact && p.Lower == p.Upper
 	}
 	title := fmt.Sprintf("%s · %s by %s · %s · %s events", Clean(h.Topic), window(h.Window), h.Granularity, Scope(h.Scope), Number(total))
-	lines := []string{Bold.Paint(shorten(title, width), color)}
+	lines := []string{Bold.Paint(Shorten(title, width), color)}
 	if len(values) == 0 {
 		return lines
 	}

@@ -47,7 +47,7 @@ func heading(b *api.Board, width int, color bool) string {
 		"as of " + Moment(b.AsOf),
 		Number(b.Estimate) + " events",
 	}
-	return Bold.Paint(shorten(strings.Join(parts, " · "), width), color)
+	return Bold.Paint(Shorten(strings.Join(parts, " · "), width), color)
 }
 
 // window says what a window's name means.
@@ -102,8 +102,8 @@ func between(b api.Bounds) string {
 	return Number(b.Lower) + " … " + Number(b.Upper)
 }
 
-// shorten cuts a line that is too wide; 0 means any width.
-func shorten(s string, width int) string {
+// Shorten cuts a line that is too wide; 0 means any width.
+func Shorten(s string, width int) string {
 	if width > 0 && Width(s) > width {
 		return Fit(s, width, false)
 	}

@@ -52,7 +52,7 @@ func (m *Mover) Lines(b *api.Board, trends map[string][]uint64, marked string, w
 	}
 	lines := append([]string{heading(b, width, color)}, t.Lines(width, color)...)
 	if !b.Exact && len(b.Topics) > 0 {
-		lines = append(lines, Dim.Paint(shorten(certainty(b), width), color))
+		lines = append(lines, Dim.Paint(Shorten(certainty(b), width), color))
 	}
 	return lines
 }

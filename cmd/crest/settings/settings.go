@@ -22,7 +22,7 @@ type Settings struct {
 	DedupWindow   time.Duration  // default 10 min
 	MaxAhead      time.Duration  // default 5 min
 
-	MaxBody int64 // bytes of a decoded request; default 16 MiB
+	MaxBody int64 // bytes of a decoded request; default 16 MiB, at most 1/32 of Memory
 	MinFree int64 // bytes of free disk below which nothing is taken; default 512 MiB
 
 	LogLevel  slog.Level // default info
@@ -51,7 +51,6 @@ func Default() Settings {
 		MaxRegions:    log.MaxRegions,
 		DedupWindow:   log.DedupWindow,
 		MaxAhead:      log.MaxAhead,
-		MaxBody:       16 << 20,
 		MinFree:       512 << 20,
 		LogLevel:      slog.LevelInfo,
 		LogFormat:     "text",
@@ -64,6 +63,9 @@ func Default() Settings {
 func (s *Settings) deriveDefaults() {
 	if _, ok := s.Given("dedup-memory"); !ok {
 		s.DedupMemory = s.Memory / 4
+	}
+	if _, ok := s.Given("max-body"); !ok {
+		s.MaxBody = min(16<<20, s.Memory/32)
 	}
 }
 

@@ -72,6 +72,13 @@ func TestFlagBeatsEnvironmentBeatsFile(t *testing.T) {
 	}
 }
 
+func TestDefaultsFollowMemory(t *testing.T) {
+	s, err := settings.Load(settings.Sources{Flags: map[string]string{"memory": "64MiB"}})
+	if err != nil || s.DedupMemory != 16<<20 || s.MaxBody != 2<<20 {
+		t.Errorf("got dedup-memory %d, max-body %d, %v", s.DedupMemory, s.MaxBody, err)
+	}
+}
+
 func TestEveryValueIsRead(t *testing.T) {
 	s, err := settings.Load(settings.Sources{Flags: map[string]string{
 		"data": "/var/crest", "http": "0.0.0.0:80", "memory": "4GiB", "dedup-memory": "1.5GiB", "clock": "event",

@@ -27,6 +27,9 @@ func (d *Setting) Env() string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(d.Name, "-", "_"))
 }
 
+// Text is the setting's value in s, as it is read.
+func (d *Setting) Text(s *Settings) string { return d.format(s) }
+
 const envPrefix = "CREST_"
 
 // Table lists all settings, in the order in which they are shown.

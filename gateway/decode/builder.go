@@ -70,7 +70,7 @@ type block struct {
 func NewBuilder(cfg Config) *Builder {
 	b := &Builder{cfg: cfg, blocks: make([]block, cfg.Routes.Partitions())}
 	b.event.userKey, b.event.keepUsers = cfg.UserKey, cfg.KeepUserIDs
-	b.event.keys.seed()
+	b.event.keys = newKeySet()
 	return b
 }
 

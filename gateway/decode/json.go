@@ -1,325 +1,296 @@
 package decode
 
+import "fmt"
+
 // jsonScanner reads JSON as RFC 8259 has it and no further, in one pass from
-// source to event. A method that returns false has called fail.
+// source to event. Its methods take the place to read from and return the
+// place behind what they read, or broken after a call of fail. (Places are
+// handed on in registers: with a place kept in the struct, every step would
+// wait for the store of the last one.)
 type jsonScanner struct {
 	src   []byte
-	pos   int
 	arena []byte // unescaped text of the current event
 
 	failed int // where the source is broken
 	reason string
 }
 
-func (s *jsonScanner) fail(at int, reason string) bool {
+const broken = -1
+
+func (s *jsonScanner) fail(at int, reason string) int {
 	s.failed, s.reason = at, reason
-	return false
+	return broken
 }
 
-// next skips white space and returns the byte behind it, 0 at the end.
-func (s *jsonScanner) next() byte {
-	for ; s.pos < len(s.src); s.pos++ {
-		if c := s.src[s.pos]; c > ' ' || c != ' ' && c != '\t' && c != '\n' && c != '\r' {
-			return c
+// unexpected fails at pos, and says so if that is the end.
+func (s *jsonScanner) unexpected(pos int, want string) int {
+	if pos >= len(s.src) {
+		return s.fail(len(s.src), "ends too early: "+want)
+	}
+	return s.fail(pos, want)
+}
+
+// space skips white space.
+func (s *jsonScanner) space(pos int) int {
+	if pos < len(s.src) && s.src[pos] > ' ' {
+		return pos
+	}
+	return s.spaces(pos)
+}
+
+func (s *jsonScanner) spaces(pos int) int {
+	for ; pos < len(s.src); pos++ {
+		if c := s.src[pos]; c != ' ' && c != '\t' && c != '\n' && c != '\r' {
+			break
 		}
 	}
-	return 0
+	return pos
 }
 
-func (s *jsonScanner) texts() texts { return texts{s.src, s.arena} }
+// is tells whether a byte is at pos.
+func (s *jsonScanner) is(pos int, c byte) bool { return pos < len(s.src) && s.src[pos] == c }
 
-// event scans one event, s.pos being at its first byte.
-func (s *jsonScanner) event(e *event) bool {
+// event scans one event from its first byte at pos.
+func (s *jsonScanner) event(e *event, pos int) int {
 	s.arena = s.arena[:0]
-	if s.src[s.pos] == '{' {
-		return s.object(e, 1, false)
+	if s.is(pos, '{') {
+		return s.object(e, pos, 1, false)
 	}
-	var v value
-	if !s.value(e, &v, 0) {
-		return false
-	}
+	v, pos := s.value(e, pos, 0)
 	e.reject("an event must be an object, not %s", kindNames[v.kind])
-	return true
+	return pos
 }
 
-// object scans the members of an event, or of its metadata (inner).
-func (s *jsonScanner) object(e *event, depth int, inner bool) bool {
+// object scans the members of an event, or of its metadata (inner), from the
+// opening brace.
+func (s *jsonScanner) object(e *event, pos, depth int, inner bool) int {
 	object := e.keys.open()
-	for first := true; ; first = false {
-		from, key, end, ok := s.key(first)
-		if !ok {
-			return false
+	pos = s.space(pos + 1)
+	if s.is(pos, '}') {
+		return pos + 1
+	}
+	for {
+		f, at := fieldOther, 0
+		if !inner {
+			f, at = usualKey(s.src, pos)
 		}
-		if end {
-			return true
-		}
-		content := s.texts().of(key)
-		f := fieldOther
-		if inner {
-			f = innerFieldOf(content)
+		if at > 0 {
+			e.known(f, s.src[pos+1:at-2])
+			at = s.space(at)
 		} else {
-			f = fieldOf(content)
+			var t text
+			if t, at = s.key(pos); at < 0 {
+				return broken
+			}
+			f = e.field(object, s.content(t), inner)
 		}
-		if f == fieldOther {
-			e.unknown(content, inner)
-			e.unique(object, key, s.texts())
+		var end int
+		if f == fieldMetadata && s.is(at, '{') {
+			end = s.object(e, at, depth+1, true)
 		} else {
-			e.see(f, content, inner)
+			var v value
+			if v, end = s.value(e, at, depth); end > 0 && e.set(f, v) {
+				s.keep(e, f, pos, end, inner)
+			}
 		}
-		if f == fieldMetadata && s.src[s.pos] == '{' {
-			ok = s.object(e, depth+1, true)
-		} else {
-			ok = s.member(e, f, content, from, depth, inner)
+		if end < 0 {
+			return broken
 		}
-		if !ok {
-			return false
+		end = s.space(end)
+		if s.is(end, '}') {
+			return end + 1
 		}
+		if !s.is(end, ',') {
+			return s.unexpected(end, "want , or }")
+		}
+		pos = s.space(end + 1)
 	}
 }
 
-// member scans a value and gives it to the event. from is where its key
-// begins.
-func (s *jsonScanner) member(e *event, f field, key []byte, from, depth int, inner bool) bool {
-	var v value
-	if !s.value(e, &v, depth) {
-		return false
-	}
-	if e.set(f, key, &v) && e.bounded() {
+// keep puts the member between from and to into what is only kept.
+func (s *jsonScanner) keep(e *event, f field, from, to int, inner bool) {
+	if e.bounded() {
 		// A field that also counts outside of metadata is kept there.
 		m := e.members(inner && f == fieldOther)
-		*m = compact(*m, s.src[from:s.pos])
+		*m = compact(*m, s.src[from:to])
 	}
-	return true
 }
 
-// key scans what stands before a value, from behind the object's opening brace
-// (first) or its last member: up to the value, or through the closing brace.
-// from is where the key's quote is.
-func (s *jsonScanner) key(first bool) (from int, key span, end, ok bool) {
-	if first {
-		s.pos++
+// key scans a key, its colon and the space around that, up to the value.
+func (s *jsonScanner) key(pos int) (t text, end int) {
+	if !s.is(pos, '"') {
+		return t, s.unexpected(pos, "want a key in double quotes")
 	}
-	c := s.next()
-	switch {
-	case c == '}':
-		s.pos++
-		return 0, span{}, true, true
-	case first:
-	case c == ',':
-		s.pos++
-		c = s.next()
-	default:
-		return 0, span{}, false, s.unexpected("want , or }")
+	if t, pos = s.quoted(pos); pos < 0 {
+		return t, broken
 	}
-	if c != '"' {
-		return 0, span{}, false, s.unexpected("want a key in double quotes")
+	if pos = s.space(pos); !s.is(pos, ':') {
+		return t, s.unexpected(pos, "want : behind the key")
 	}
-	from = s.pos
-	t, ok := s.quoted()
-	if !ok {
-		return 0, span{}, false, false
-	}
-	if s.next() != ':' {
-		return 0, span{}, false, s.unexpected("want : behind the key")
-	}
-	s.pos++
-	if s.next() == 0 && s.pos >= len(s.src) {
-		return 0, span{}, false, s.unexpected("want a value")
-	}
-	return from, s.content(t), false, true
+	return t, s.space(pos + 1)
 }
 
-// content is where a string's text is: in the source, or unescaped in the
-// arena.
-func (s *jsonScanner) content(t text) span {
+// content is a string's text: a piece of the source, or of the arena if there
+// are escapes to be undone.
+func (s *jsonScanner) content(t text) []byte {
 	if !t.escaped {
-		return span{start: uint32(t.start), end: uint32(t.end)}
+		return t.raw
 	}
 	start := len(s.arena)
-	s.arena = unescape(s.arena, s.src[t.start:t.end])
-	return span{start: uint32(start), end: uint32(len(s.arena)), arena: true}
+	s.arena = unescape(s.arena, t.raw)
+	return s.arena[start:]
 }
 
 // value scans any value inside of depth objects and arrays.
-func (s *jsonScanner) value(e *event, v *value, depth int) bool {
-	from := s.pos
-	switch c := s.src[from]; {
-	case c == '"':
-		t, ok := s.quoted()
-		if !ok {
-			return false
-		}
-		at := s.content(t)
-		v.kind, v.text = kindText, s.texts().of(at)
-		v.control = t.control || t.escaped && hasControl(v.text)
-		return true
-	case c == '-' || c-'0' <= 9:
-		return s.number(v)
-	case c == '{' || c == '[':
-		v.kind = kindObject
-		if c == '[' {
-			v.kind = kindArray
-		}
-		return s.skip(e, depth)
-	case c == 't':
-		v.kind = kindBool
-		return s.word(v, "true")
-	case c == 'f':
-		v.kind = kindBool
-		return s.word(v, "false")
-	case c == 'n':
-		v.kind = kindNull
-		return s.word(v, "null")
+func (s *jsonScanner) value(e *event, pos, depth int) (v value, end int) {
+	if pos >= len(s.src) {
+		return v, s.unexpected(pos, "want a value")
 	}
-	return s.unexpected("want a value")
+	switch c := s.src[pos]; {
+	case c == '"':
+		t, end := s.quoted(pos)
+		if end < 0 {
+			return v, broken
+		}
+		if !t.escaped {
+			return value{kindText, t.control, t.raw}, end
+		}
+		text := s.content(t)
+		return value{kindText, t.control || hasControl(text), text}, end
+	case c == '-' || c-'0' <= 9:
+		return s.number(pos)
+	case c == '{':
+		return value{kind: kindObject}, s.skipObject(e, pos, depth)
+	case c == '[':
+		return value{kind: kindArray}, s.skipArray(e, pos, depth)
+	case c == 't':
+		return s.word(pos, kindBool, "true")
+	case c == 'f':
+		return s.word(pos, kindBool, "false")
+	case c == 'n':
+		return s.word(pos, kindNull, "null")
+	}
+	return v, s.fail(pos, "want a value")
 }
 
-func (s *jsonScanner) word(v *value, word string) bool {
-	end := s.pos + len(word)
-	if end > len(s.src) || string(s.src[s.pos:end]) != word {
-		return s.fail(s.pos, "want "+word)
+func (s *jsonScanner) word(pos int, k kind, word string) (v value, end int) {
+	end = pos + len(word)
+	if end > len(s.src) || string(s.src[pos:end]) != word {
+		return v, s.fail(pos, "want "+word)
 	}
-	v.text = s.src[s.pos:end]
-	s.pos = end
-	return true
+	return value{kind: k, text: s.src[pos:end]}, end
 }
 
 // number scans a number and tells integers from others.
-func (s *jsonScanner) number(v *value) bool {
-	src, pos := s.src, s.pos
+func (s *jsonScanner) number(pos int) (v value, end int) {
+	src := s.src
 	v.kind = kindInteger
-	if src[pos] == '-' {
-		pos++
+	end = pos
+	if src[end] == '-' {
+		end++
 	}
-	whole := digits(src[pos:])
+	whole := digits(src, end) - end
 	switch {
 	case whole == 0:
-		return s.fail(pos, "want a digit")
-	case whole > 1 && src[pos] == '0':
-		return s.fail(pos, "a number has no leading zeros")
+		return v, s.unexpected(end, "want a digit")
+	case whole > 1 && src[end] == '0':
+		return v, s.fail(end, "a number has no leading zeros")
 	}
-	pos += whole
-	if pos < len(src) && src[pos] == '.' {
+	end += whole
+	if s.is(end, '.') {
 		v.kind = kindNumber
-		n := digits(src[pos+1:])
-		if n == 0 {
-			return s.fail(pos+1, "want a digit behind the point")
+		point := end
+		if end = digits(src, end+1); end == point+1 {
+			return v, s.unexpected(end, "want a digit behind the point")
 		}
-		pos += 1 + n
 	}
-	if pos < len(src) && src[pos]|0x20 == 'e' {
+	if s.is(end, 'e') || s.is(end, 'E') {
 		v.kind = kindNumber
+		end++
+		if s.is(end, '+') || s.is(end, '-') {
+			end++
+		}
+		exponent := end
+		if end = digits(src, end); end == exponent {
+			return v, s.unexpected(end, "want a digit in the exponent")
+		}
+	}
+	v.text = src[pos:end]
+	return v, end
+}
+
+// digits skips digits.
+func digits(src []byte, pos int) int {
+	for pos < len(src) && src[pos]-'0' <= 9 {
 		pos++
-		if pos < len(src) && (src[pos] == '+' || src[pos] == '-') {
-			pos++
-		}
-		n := digits(src[pos:])
-		if n == 0 {
-			return s.fail(pos, "want a digit in the exponent")
-		}
-		pos += n
 	}
-	v.text = src[s.pos:pos]
-	s.pos = pos
-	return true
+	return pos
 }
 
-// digits counts the digits at the start of src.
-func digits(src []byte) int {
-	for i, c := range src {
-		if c-'0' > 9 {
-			return i
-		}
-	}
-	return len(src)
-}
+var tooDeep = fmt.Sprintf("nested deeper than %d levels", MaxDepth)
 
-// skip checks an object or array that is not looked into, down to MaxDepth.
-func (s *jsonScanner) skip(e *event, depth int) bool {
+// skipObject checks an object that is not looked into.
+func (s *jsonScanner) skipObject(e *event, pos, depth int) int {
 	if depth++; depth > MaxDepth {
-		return s.fail(s.pos, "nested deeper than 32 levels")
-	}
-	if s.src[s.pos] == '[' {
-		return s.skipArray(e, depth)
+		return s.fail(pos, tooDeep)
 	}
 	object := e.keys.open()
-	for first := true; ; first = false {
-		_, key, end, ok := s.key(first)
-		if !ok {
-			return false
+	pos = s.space(pos + 1)
+	if s.is(pos, '}') {
+		return pos + 1
+	}
+	kept := len(s.arena)
+	for {
+		t, end := s.key(pos)
+		if end < 0 {
+			return broken
 		}
-		if end {
-			return true
+		e.unique(object, s.content(t))
+		s.arena = s.arena[:kept]
+		if end = s.skip(e, end, depth); end < 0 {
+			return broken
 		}
-		e.unique(object, key, s.texts())
-		if !s.skipValue(e, depth) {
-			return false
+		end = s.space(end)
+		if s.is(end, '}') {
+			return end + 1
 		}
+		if !s.is(end, ',') {
+			return s.unexpected(end, "want , or }")
+		}
+		pos = s.space(end + 1)
 	}
 }
 
-func (s *jsonScanner) skipArray(e *event, depth int) bool {
-	s.pos++
-	if s.next() == ']' {
-		s.pos++
-		return true
+// skipArray checks an array that is not looked into.
+func (s *jsonScanner) skipArray(e *event, pos, depth int) int {
+	if depth++; depth > MaxDepth {
+		return s.fail(pos, tooDeep)
+	}
+	pos = s.space(pos + 1)
+	if s.is(pos, ']') {
+		return pos + 1
 	}
 	for {
-		if s.pos >= len(s.src) {
-			return s.unexpected("want a value")
+		if pos = s.skip(e, pos, depth); pos < 0 {
+			return broken
 		}
-		if !s.skipValue(e, depth) {
-			return false
+		pos = s.space(pos)
+		if s.is(pos, ']') {
+			return pos + 1
 		}
-		switch s.next() {
-		case ',':
-			s.pos++
-			s.next()
-		case ']':
-			s.pos++
-			return true
-		default:
-			return s.unexpected("want , or ]")
+		if !s.is(pos, ',') {
+			return s.unexpected(pos, "want , or ]")
 		}
+		pos = s.space(pos + 1)
 	}
 }
 
-func (s *jsonScanner) skipValue(e *event, depth int) bool {
-	if s.src[s.pos] == '"' {
-		_, ok := s.quoted() // no need for its content
-		return ok
+// skip checks a value that is not looked into.
+func (s *jsonScanner) skip(e *event, pos, depth int) int {
+	if s.is(pos, '"') {
+		_, end := s.quoted(pos) // no need for its content
+		return end
 	}
-	var v value
-	return s.value(e, &v, depth)
-}
-
-// unexpected fails at s.pos, and says so if that is the end.
-func (s *jsonScanner) unexpected(want string) bool {
-	if s.pos >= len(s.src) {
-		return s.fail(len(s.src), "ends too early: "+want)
-	}
-	return s.fail(s.pos, want)
-}
-
-// compact appends JSON that has been checked, without white space between its
-// tokens; no more than makes the event too large to be kept.
-func compact(dst, src []byte) []byte {
-	quoted, from := false, 0
-	for i := 0; i < len(src) && len(dst) <= MaxExtraBytes; i++ {
-		switch c := src[i]; {
-		case c == '"':
-			quoted = !quoted
-		case c == '\\':
-			i++ // only inside of strings
-		case c <= ' ' && !quoted:
-			dst = appendBounded(dst, src[from:i])
-			from = i + 1
-		}
-	}
-	return appendBounded(dst, src[from:])
-}
-
-func appendBounded(dst, src []byte) []byte {
-	room := max(0, MaxExtraBytes+1-len(dst))
-	return append(dst, src[:min(len(src), room)]...)
+	_, end := s.value(e, pos, depth)
+	return end
 }

@@ -1,40 +1,37 @@
 package decode
 
-import "hash/maphash"
+import (
+	"math/rand/v2"
+
+	"github.com/dchest/siphash"
+)
 
 // keySet finds the second occurrence of a key within one object, for all the
-// objects of one event at once: an open-addressed table of places in the
-// source. Forgetting is counting the generation up. Keys are hashed with a
-// seed of the process, so nobody can aim many at one place, and their number
-// per event is bounded, so neither time nor memory follows a hostile body.
+// objects of one event at once: an open-addressed table of 128-bit keyed
+// hashes, so that it holds on to no text. Forgetting is counting the generation
+// up. The key of the hash is drawn at random, so nobody can make two keys
+// collide or aim many at one place, and the number of keys per event is
+// bounded: neither time nor memory follows a hostile body.
 type keySet struct {
-	hash       maphash.Seed
+	k0, k1     uint64
 	slots      []keySlot // a power of two, at most half full
 	generation uint32
 	used       int
 	objects    uint32 // the last object's number within the event
 }
 
-// keySlot is one key: where its text is, and whose it is.
+// keySlot is one key of one object.
 type keySlot struct {
-	generation uint32 // empty unless it is the set's
+	lo, hi     uint64
 	object     uint32
-	key        span
+	generation uint32 // empty unless it is the set's
 }
 
-// span is a piece of the source text, or of the arena of unescaped text.
-type span struct {
-	start, end uint32
-	arena      bool
+func newKeySet() keySet {
+	return keySet{k0: rand.Uint64(), k1: rand.Uint64(), slots: make([]keySlot, 64), generation: 1}
 }
 
-func (k *keySet) seed() {
-	k.hash = maphash.MakeSeed()
-	k.slots = make([]keySlot, 64)
-	k.generation = 1
-}
-
-func (k *keySet) bytes() int { return len(k.slots) * 20 }
+func (k *keySet) bytes() int { return len(k.slots) * 24 }
 
 // reset forgets all keys.
 func (k *keySet) reset() {
@@ -51,54 +48,38 @@ func (k *keySet) open() uint32 {
 	return k.objects
 }
 
-// add remembers a key of an object and tells whether it is new. text resolves
-// spans of this event.
-func (k *keySet) add(object uint32, key span, text texts) bool {
+// add remembers a key of an object and tells whether it is new.
+func (k *keySet) add(object uint32, key []byte) bool {
 	if 2*k.used >= len(k.slots) {
-		k.grow(text)
+		k.grow()
 	}
-	slot, found := k.find(object, text.of(key), text)
-	if found {
+	lo, hi := siphash.Hash128(k.k0, k.k1, key)
+	want := keySlot{lo, hi, object, k.generation}
+	slot := k.find(want)
+	if *slot == want {
 		return false
 	}
-	*slot = keySlot{k.generation, object, key}
+	*slot = want
 	k.used++
 	return true
 }
 
-func (k *keySet) find(object uint32, key []byte, text texts) (*keySlot, bool) {
+// find is the key's slot, or the empty one where it belongs.
+func (k *keySet) find(want keySlot) *keySlot {
 	mask := uint64(len(k.slots) - 1)
-	h := maphash.Bytes(k.hash, key) + uint64(object)*0x9e3779b97f4a7c15
-	for i := h & mask; ; i = (i + 1) & mask {
-		s := &k.slots[i]
-		if s.generation != k.generation {
-			return s, false
-		}
-		if s.object == object && string(text.of(s.key)) == string(key) {
-			return s, true
+	for i := want.lo + uint64(want.object); ; i++ {
+		if s := &k.slots[i&mask]; s.generation != k.generation || *s == want {
+			return s
 		}
 	}
 }
 
-func (k *keySet) grow(text texts) {
+func (k *keySet) grow() {
 	old := k.slots
 	k.slots = make([]keySlot, 2*len(old))
 	for _, s := range old {
 		if s.generation == k.generation {
-			slot, _ := k.find(s.object, text.of(s.key), text)
-			*slot = s
+			*k.find(s) = s
 		}
 	}
-}
-
-// texts are the two places text can be in.
-type texts struct {
-	src, arena []byte
-}
-
-func (t texts) of(s span) []byte {
-	if s.arena {
-		return t.arena[s.start:s.end]
-	}
-	return t.src[s.start:s.end]
 }

@@ -1,6 +1,10 @@
 package decode
 
-import "github.com/crestdb/crest/messages"
+import (
+	"encoding/binary"
+
+	"github.com/crestdb/crest/messages"
+)
 
 // decimal is an unsigned decimal number taken apart: 0.digits × 10^point with
 // a first digit other than 0. Only the first 18 digits are kept; what is
@@ -122,6 +126,13 @@ func smallInteger(literal []byte) (uint64, bool) {
 		return 0, false
 	}
 	v := uint64(0)
+	for ; len(literal) >= 8; literal = literal[8:] {
+		eight, ok := eightDigits(binary.LittleEndian.Uint64(literal))
+		if !ok {
+			return 0, false
+		}
+		v = v*1e8 + eight
+	}
 	for _, c := range literal {
 		d := uint64(c - '0')
 		if d > 9 {
@@ -130,6 +141,18 @@ func smallInteger(literal []byte) (uint64, bool) {
 		v = v*10 + d
 	}
 	return v, true
+}
+
+// eightDigits reads eight digits at once, the first in the lowest byte: pairs,
+// then fours, then all are put together side by side.
+func eightDigits(w uint64) (uint64, bool) {
+	w ^= '0' * ones
+	if (w|(w+0x76*ones))&highs != 0 {
+		return 0, false
+	}
+	w = w*10 + w>>8
+	w = (w&0x000000ff000000ff*(100+1_000_000<<32) + w>>16&0x000000ff000000ff*(1+10_000<<32)) >> 32
+	return w, true
 }
 
 // momentOfText reads an RFC 3339 date and time: T and Z in either case, a

@@ -26,7 +26,7 @@ type packScanner struct {
 func (b *Builder) Msgpack(body []byte) error {
 	s := &b.pack
 	s.src, s.pos = body, 0
-	defer func() { s.src = nil }()
+	defer b.release()
 	if !b.packed() {
 		return &SyntaxError{Offset: s.failed, Reason: s.reason}
 	}
@@ -79,15 +79,13 @@ func (s *packScanner) event(e *event, h packHead) bool {
 	if h.kind == packMap {
 		return s.object(e, h.n, 1, false)
 	}
-	var v value
-	if !s.content(e, h, &v, 0) {
-		return false
-	}
+	v, ok := s.content(e, h, 0)
 	e.reject("an event must be a map, not %s", kindNames[v.kind])
-	return true
+	return ok
 }
 
-// object scans the members of an event, or of its metadata (inner).
+// object scans the members of an event, or of its metadata (inner), behind its
+// head.
 func (s *packScanner) object(e *event, members, depth int, inner bool) bool {
 	object := e.keys.open()
 	for range members {
@@ -95,19 +93,7 @@ func (s *packScanner) object(e *event, members, depth int, inner bool) bool {
 		if !ok {
 			return false
 		}
-		content := s.src[key.start:key.end]
-		f := fieldOther
-		if inner {
-			f = innerFieldOf(content)
-		} else {
-			f = fieldOf(content)
-		}
-		if f == fieldOther {
-			e.unknown(content, inner)
-			e.unique(object, key, texts{src: s.src})
-		} else {
-			e.see(f, content, inner)
-		}
+		f := e.field(object, key, inner)
 		from := s.pos
 		h, ok := s.head()
 		switch {
@@ -115,7 +101,7 @@ func (s *packScanner) object(e *event, members, depth int, inner bool) bool {
 		case f == fieldMetadata && h.kind == packMap:
 			ok = s.object(e, h.n, depth+1, true)
 		default:
-			ok = s.member(e, f, content, h, from, depth, inner)
+			ok = s.member(e, f, h, from, depth, inner)
 		}
 		if !ok {
 			return false
@@ -126,12 +112,13 @@ func (s *packScanner) object(e *event, members, depth int, inner bool) bool {
 
 // member scans a value behind its head and gives it to the event. from is
 // where its head begins.
-func (s *packScanner) member(e *event, f field, key []byte, h packHead, from, depth int, inner bool) bool {
-	var v value
-	if !s.content(e, h, &v, depth) {
+func (s *packScanner) member(e *event, f field, h packHead, from, depth int, inner bool) bool {
+	v, ok := s.content(e, h, depth)
+	if !ok {
 		return false
 	}
-	if !e.set(f, key, &v) {
+	key := e.key
+	if !e.set(f, v) {
 		return true
 	}
 	if v.kind == kindNoNumber {
@@ -147,31 +134,25 @@ func (s *packScanner) member(e *event, f field, key []byte, h packHead, from, de
 }
 
 // key scans a key of a map at a depth. One that is no string refuses the event.
-func (s *packScanner) key(e *event, depth int) (key span, ok bool) {
+func (s *packScanner) key(e *event, depth int) (key []byte, ok bool) {
 	h, ok := s.head()
 	if !ok {
-		return span{}, false
+		return nil, false
 	}
-	if h.kind != packStr {
-		var v value
-		if !s.content(e, h, &v, depth) {
-			return span{}, false
-		}
-		e.reject("a key is %s; keys must be strings", kindNames[v.kind])
-		return span{}, true
+	if h.kind == packStr {
+		key, _, ok = s.text(h.n)
+		return key, ok
 	}
-	start := s.pos
-	if _, _, ok := s.text(h.n); !ok {
-		return span{}, false
-	}
-	return span{start: uint32(start), end: uint32(s.pos)}, true
+	v, ok := s.content(e, h, depth)
+	e.reject("a key is %s; keys must be strings", kindNames[v.kind])
+	return nil, ok
 }
 
 // text reads n bytes as UTF-8.
 func (s *packScanner) text(n int) (text []byte, control, ok bool) {
 	at := s.pos
 	text = s.bytes(n)
-	if plain(text) == n {
+	if plain(text, 0) == n {
 		return text, false, true
 	}
 	if !utf8.Valid(text) {
@@ -181,80 +162,79 @@ func (s *packScanner) text(n int) (text []byte, control, ok bool) {
 }
 
 // content scans any value behind its head, inside of depth maps and arrays.
-func (s *packScanner) content(e *event, h packHead, v *value, depth int) (ok bool) {
+func (s *packScanner) content(e *event, h packHead, depth int) (v value, ok bool) {
 	switch h.kind {
 	case packNil:
-		v.kind = kindNull
+		return value{kind: kindNull}, true
 	case packFalse:
-		v.kind, v.text = kindBool, wordFalse
+		return value{kind: kindBool, text: wordFalse}, true
 	case packTrue:
-		v.kind, v.text = kindBool, wordTrue
+		return value{kind: kindBool, text: wordTrue}, true
 	case packUint:
-		v.kind = kindInteger
-		s.literal(v, strconv.AppendUint(s.arena, h.bits, 10))
+		return s.literal(kindInteger, strconv.AppendUint(s.arena, h.bits, 10)), true
 	case packInt:
-		v.kind = kindInteger
-		s.literal(v, strconv.AppendInt(s.arena, int64(h.bits), 10))
+		return s.literal(kindInteger, strconv.AppendInt(s.arena, int64(h.bits), 10)), true
 	case packFloat:
-		v.kind = kindNoNumber
-		if h.finite() {
-			v.kind = kindNumber
-			s.literal(v, h.appendFloat(s.arena))
+		if !h.finite() {
+			return value{kind: kindNoNumber}, true
 		}
+		return s.literal(kindNumber, h.appendFloat(s.arena)), true
 	case packStr:
 		v.kind = kindText
 		v.text, v.control, ok = s.text(h.n)
-		return ok
+		return v, ok
 	case packBin:
-		v.kind, v.text = kindBytes, s.bytes(h.n)
-		if utf8.Valid(v.text) {
-			v.kind, v.control = kindText, hasControl(v.text)
+		text := s.bytes(h.n)
+		if !utf8.Valid(text) {
+			return value{kind: kindBytes}, true
 		}
+		return value{kindText, hasControl(text), text}, true
 	case packExt:
-		v.kind, v.text = kindBytes, s.bytes(h.n)
-		if seconds, nanos, ok := packedTime(h.ext, v.text); ok {
-			v.kind = kindMoment
-			v.moment = momentOfParts(seconds, nanos)
+		seconds, nanos, ok := packedTime(h.ext, s.bytes(h.n))
+		if !ok {
+			return value{kind: kindBytes}, true
 		}
-	case packArray, packMap:
-		return s.skip(e, h, v, depth)
+		return s.literal(kindMoment, strconv.AppendInt(s.arena, int64(momentOfParts(seconds, nanos)), 10)), true
+	case packArray:
+		return value{kind: kindArray}, s.skip(e, h, depth)
 	}
-	return true
+	return value{kind: kindObject}, s.skip(e, h, depth)
 }
 
 var wordFalse, wordTrue = []byte("false"), []byte("true")
 
-// literal makes what was appended to the arena the value's text.
-func (s *packScanner) literal(v *value, arena []byte) {
-	v.text = arena[len(s.arena):]
+// literal is a value whose text was appended to the arena.
+func (s *packScanner) literal(k kind, arena []byte) value {
+	text := arena[len(s.arena):]
 	s.arena = arena
+	return value{kind: k, text: text}
 }
 
 // skip checks a map or array that is not looked into, down to MaxDepth.
-func (s *packScanner) skip(e *event, h packHead, v *value, depth int) bool {
+func (s *packScanner) skip(e *event, h packHead, depth int) bool {
 	if depth++; depth > MaxDepth {
-		return s.fail(s.pos, "nested deeper than 32 levels")
+		return s.fail(s.pos, tooDeep)
 	}
-	v.kind = kindArray
 	object := uint32(0)
 	if h.kind == packMap {
-		v.kind = kindObject
 		object = e.keys.open()
 	}
+	kept := len(s.arena)
 	for range h.n {
+		s.arena = s.arena[:kept]
 		if h.kind == packMap {
 			key, ok := s.key(e, depth)
 			if !ok {
 				return false
 			}
-			e.unique(object, key, texts{src: s.src})
+			e.unique(object, key)
 		}
 		h, ok := s.head()
 		if !ok {
 			return false
 		}
-		var v value
-		if !s.content(e, h, &v, depth) {
+		v, ok := s.content(e, h, depth)
+		if !ok {
 			return false
 		}
 		if v.kind == kindNoNumber {

@@ -87,7 +87,7 @@ func appendQuoted(dst, text []byte) []byte {
 	text = text[:min(len(text), MaxExtraBytes)]
 	dst = append(dst, '"')
 	for len(text) > 0 {
-		n := plain(text)
+		n := plain(text, 0)
 		dst = append(dst, text[:n]...)
 		if text = text[n:]; len(text) == 0 {
 			break

@@ -24,63 +24,79 @@ func special(w uint64) uint64 {
 	return ((quote-ones)&^quote | (slash-ones)&^slash | (w-0x20*ones)&^w | w | (w + ones)) & highs
 }
 
-// plain counts the bytes before the first special one.
-func plain(src []byte) int {
-	n := 0
-	for ; len(src)-n >= 8; n += 8 {
-		if m := special(binary.LittleEndian.Uint64(src[n:])); m != 0 {
-			return n + bits.TrailingZeros64(m)/8
+// plain is where the first special byte from pos on is.
+func plain(src []byte, pos int) int {
+	for ; len(src)-pos >= 8; pos += 8 {
+		if m := special(binary.LittleEndian.Uint64(src[pos:])); m != 0 {
+			return pos + bits.TrailingZeros64(m)/8
 		}
 	}
-	for ; n < len(src); n++ {
-		if c := src[n]; c == '"' || c == '\\' || c < 0x20 || c >= 0x7f {
+	for ; pos < len(src); pos++ {
+		if c := src[pos]; c == '"' || c == '\\' || c < 0x20 || c >= 0x7f {
 			break
 		}
 	}
-	return n
+	return pos
 }
 
 // text is a string as it stands in the source, without its quotes.
 type text struct {
-	start, end int
-	escaped    bool // has backslashes
-	control    bool // has DEL or C1 characters, not counting escapes
+	raw     []byte
+	escaped bool // has backslashes
+	control bool // has DEL or C1 characters, not counting escapes
 }
 
-// quoted scans a string, s.pos being at its opening quote, and checks its
-// UTF-8 and its escapes.
-func (s *jsonScanner) quoted() (t text, ok bool) {
+// quoted scans a string from its opening quote at pos and checks its UTF-8 and
+// its escapes.
+func (s *jsonScanner) quoted(pos int) (t text, end int) {
 	src := s.src
-	pos := s.pos + 1
-	t.start = pos
-	for {
-		pos += plain(src[pos:])
-		if pos >= len(src) {
-			return t, s.fail(s.pos, "the string is not closed")
+	end = pos + 1
+	for len(src)-end >= 8 {
+		m := special(binary.LittleEndian.Uint64(src[end:]))
+		if m == 0 {
+			end += 8
+			continue
 		}
-		switch c := src[pos]; {
+		end += bits.TrailingZeros64(m) / 8
+		if src[end] == '"' {
+			return text{raw: src[pos+1 : end]}, end + 1
+		}
+		break
+	}
+	return s.quotedOn(pos, end)
+}
+
+// quotedOn is quoted for a string with nothing special before end.
+func (s *jsonScanner) quotedOn(pos, end int) (t text, _ int) {
+	src := s.src
+	for {
+		end = plain(src, end)
+		if end >= len(src) {
+			return t, s.fail(pos, "the string is not closed")
+		}
+		switch c := src[end]; {
 		case c == '"':
-			t.end, s.pos = pos, pos+1
-			return t, true
+			t.raw = src[pos+1 : end]
+			return t, end + 1
 		case c == '\\':
-			n := escapeLength(src[pos:])
+			n := escapeLength(src[end:])
 			if n == 0 {
-				return t, s.fail(pos, `not an escape: want \" \\ \/ \b \f \n \r \t or \u and four hexadecimal digits, surrogates in pairs`)
+				return t, s.fail(end, `not an escape: want \" \\ \/ \b \f \n \r \t or \u and four hexadecimal digits, surrogates in pairs`)
 			}
 			t.escaped = true
-			pos += n
+			end += n
 		case c < 0x20:
-			return t, s.fail(pos, "a control character in a string must be escaped")
+			return t, s.fail(end, "a control character in a string must be escaped")
 		case c == 0x7f:
 			t.control = true
-			pos++
+			end++
 		default:
-			r, n := utf8.DecodeRune(src[pos:])
+			r, n := utf8.DecodeRune(src[end:])
 			if r == utf8.RuneError && n <= 1 {
-				return t, s.fail(pos, "invalid UTF-8")
+				return t, s.fail(end, "invalid UTF-8")
 			}
 			t.control = t.control || r < 0xa0
-			pos += n
+			end += n
 		}
 	}
 }

@@ -87,11 +87,8 @@ func (l *Log) makeRoom(n int64) error {
 	if l.active.size+n <= l.cfg.SegmentBytes || l.active.size == headerSize(l.id.Partitions) {
 		return nil
 	}
-	// The mark goes first: a segment's existence proves its predecessor
-	// durable, and so must the mark.
-	if err := l.marks.sync(); err != nil {
-		return err
-	}
+	// The mark need not be synced first: the new segment's header proves the
+	// old one durable up to its end.
 	h := &header{
 		log:         l.id.ID,
 		number:      l.active.number + 1,

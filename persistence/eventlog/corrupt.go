@@ -22,6 +22,7 @@ func (e *CorruptError) Error() string {
 var (
 	errLength   = errors.New("impossible frame length")
 	errPastEnd  = errors.New("frame runs past the end")
+	errEnds     = errors.New("the file ends before its durable length")
 	errChecksum = errors.New("checksum")
 	errShape    = errors.New("malformed frame")
 	errGap      = errors.New("offsets do not continue the log")

@@ -1,6 +1,7 @@
 package eventlog_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -237,21 +238,17 @@ func TestDamageAboveTheDurableLengthIsATornTail(t *testing.T) {
 	files := segmentFiles(t, fs)
 	path := filepath.Join("/log", files[len(files)-1])
 	durable := len(fs.ReadFile(path))
-	// More frames, which the side file does not know of.
-	later := fs.Clone(1)
-	cfg.FS, cfg.SegmentBytes = later, 1<<20
 	rng := rand.New(rand.NewPCG(5, 6))
-	l := mustOpen(t, cfg)
+	var more []*messages.Frame
 	for range 20 {
-		mustAppend(t, l, past.newFrame(rng))
+		more = append(more, past.newFrame(rng))
 	}
-	mustClose(t, l)
-	whole := later.ReadFile(path)
+	whole := extended(t, fs, cfg, more...).ReadFile(path)
 	kept := map[int]bool{}
 	for seed := range uint64(300) {
 		rng := rand.New(rand.NewPCG(seed, 5))
 		broken := fs.Clone(seed)
-		b := append([]byte(nil), whole...)
+		b := bytes.Clone(whole)
 		at := durable + rng.IntN(len(b)-durable)
 		switch rng.IntN(4) {
 		case 0:
@@ -319,6 +316,104 @@ func TestAMissingOrDamagedSideFileIsRefused(t *testing.T) {
 			t.Errorf("slot at %d: %+v", at, s)
 		}
 		mustClose(t, l)
+	}
+}
+
+// A frame whose checksum is right, at the place of another one of the same
+// size, is found out by its offsets.
+func TestFramesInTheWrongOrderAreRefused(t *testing.T) {
+	fs := persistencetest.New(1)
+	cfg := testConfig(fs)
+	l := mustOpen(t, cfg)
+	for n := range 3 {
+		mustAppend(t, l, testFrame(n, 50, 0))
+	}
+	mustClose(t, l)
+	var at []int64
+	err := eventlog.Scan(fs, cfg.Dir, func(f eventlog.FrameInfo) error { at = append(at, f.Byte); return nil })
+	if err != nil || len(at) != 3 {
+		t.Fatal(at, err)
+	}
+	path := "/log/" + segmentFiles(t, fs)[0]
+	b := fs.ReadFile(path)
+	third := bytes.Clone(b[at[2]:])
+	copy(b[at[2]:], b[at[1]:at[2]])
+	copy(b[at[1]:], third)
+	fs.WriteFile(path, b)
+	var corrupt *eventlog.CorruptError
+	if _, err := eventlog.Open(cfg); !errors.As(err, &corrupt) || corrupt.Byte != at[1] {
+		t.Fatalf("want damage at %d: %v", at[1], err)
+	}
+}
+
+// extended is fs's log, cleanly closed, with more frames that its side file
+// does not know of.
+func extended(t testing.TB, fs *persistencetest.FS, cfg eventlog.Config, frames ...*messages.Frame) *persistencetest.FS {
+	t.Helper()
+	files := segmentFiles(t, fs)
+	path := "/log/" + files[len(files)-1]
+	later, cut := fs.Clone(1), fs.Clone(2)
+	cfg.FS, cfg.SegmentBytes = later, 1<<20
+	l := mustOpen(t, cfg)
+	for _, f := range frames {
+		mustAppend(t, l, f)
+	}
+	mustClose(t, l)
+	cut.WriteFile(path, later.ReadFile(path))
+	return cut
+}
+
+// Behind a torn frame there may be a whole one. A new frame of the torn one's
+// size, written in its place, must not bring it back.
+func TestAFrameBehindATornOneStaysAway(t *testing.T) {
+	fs := persistencetest.New(1)
+	cfg := testConfig(fs)
+	l := mustOpen(t, cfg)
+	mustAppend(t, l, testFrame(0, 50, 0))
+	mustClose(t, l)
+	path := "/log/" + segmentFiles(t, fs)[0]
+	durable := len(fs.ReadFile(path))
+	cfg.FS = extended(t, fs, cfg, testFrame(1, 50, 0), testFrame(2, 50, 0))
+	torn := cfg.FS.(*persistencetest.FS)
+	b := torn.ReadFile(path)
+	b[durable+30] ^= 1
+	torn.WriteFile(path, b)
+	for start := range 3 {
+		l := mustOpen(t, cfg)
+		for _, k := range readAll(t, l, 0) {
+			if strings.HasPrefix(string(k.Data), "frame 2") {
+				t.Fatalf("start %d: the frame behind the torn one is in the log", start)
+			}
+		}
+		mustAppend(t, l, testFrame(3, 50, 0))
+		mustClose(t, l)
+	}
+}
+
+// Frames that a start has moved were durable before their segment got its
+// name, also if the side file never came to say so.
+func TestDamageToMovedFramesIsRefused(t *testing.T) {
+	fs := persistencetest.New(1)
+	cfg := testConfig(fs)
+	l := mustOpen(t, cfg)
+	mustAppend(t, l, testFrame(0, 50, 0))
+	mustClose(t, l)
+	moved := extended(t, fs, cfg, testFrame(1, 50, 0), testFrame(2, 50, 0))
+	before := moved.ReadFile("/log/durable")
+	cfg.FS = moved
+	mustClose(t, mustOpen(t, cfg))
+	files := segmentFiles(t, moved)
+	if len(files) != 2 {
+		t.Fatalf("segments %v", files)
+	}
+	moved.WriteFile("/log/durable", before)
+	path := "/log/" + files[1]
+	b := moved.ReadFile(path)
+	b[len(b)-1] ^= 1
+	moved.WriteFile(path, b)
+	var corrupt *eventlog.CorruptError
+	if _, err := eventlog.Open(cfg); !errors.As(err, &corrupt) || corrupt.File != files[1] {
+		t.Fatal(err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"syscall"
 	"testing"
+	"testing/synctest"
 
 	"github.com/crestdb/crest/messages"
 	"github.com/crestdb/crest/persistence/eventlog"
@@ -101,6 +102,34 @@ func runFault(t *testing.T, fault persistencetest.Fault, variant uint64) error {
 		mustClose(t, l)
 	}
 	return nil
+}
+
+// Frames that wait while a sync fails fail with it, without touching the disk.
+func TestFramesBehindAFailedSyncFailToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fs := persistencetest.New(1)
+		l := mustOpen(t, testConfig(fs))
+		gate := gatedSync(fs)
+		results := make(chan error, 3)
+		for n := range 3 {
+			go func() {
+				results <- l.Append(t.Context(), testFrame(n, 10, 0), make(messages.Position, testPartitions))
+			}()
+			synctest.Wait()
+		}
+		ops := fs.Ops() + 1
+		fs.Inject(persistencetest.Fault{At: ops, Err: syscall.EIO})
+		close(gate)
+		for range 3 {
+			if err := <-results; !errors.Is(err, messages.ErrStopped) || !errors.Is(err, syscall.EIO) {
+				t.Error(err)
+			}
+		}
+		if fs.Ops() != ops {
+			t.Error("the disk was touched again")
+		}
+		mustClose(t, l)
+	})
 }
 
 func TestAFailedSyncIsNeverTriedAgain(t *testing.T) {

@@ -104,6 +104,36 @@ func TestAFullGroupMakesAppendWait(t *testing.T) {
 	})
 }
 
+func TestAGroupIsOneWriteAndOneSync(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fs := persistencetest.New(1)
+		l := mustOpen(t, testConfig(fs))
+		gate := gatedSync(fs)
+		const n = 10
+		results := make(chan error, n)
+		for i := range n {
+			go func() {
+				results <- l.Append(t.Context(), testFrame(i, 10, 0), make(messages.Position, testPartitions))
+			}()
+			synctest.Wait()
+		}
+		before := fs.Ops()
+		gate <- struct{}{}
+		gate <- struct{}{}
+		for range n {
+			if err := <-results; err != nil {
+				t.Error(err)
+			}
+		}
+		// The first frame's sync and mark; write, sync and mark of the others.
+		if s := l.Stats(); fs.Ops()-before != 5 || s.Groups != 2 || s.Frames != n || s.PendingBytes != 0 {
+			t.Errorf("%d operations, %+v", fs.Ops()-before, s)
+		}
+		close(gate)
+		mustClose(t, l)
+	})
+}
+
 func TestNothingCanBeReadBeforeItIsDurable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fs := persistencetest.New(1)
@@ -293,6 +323,30 @@ func TestTrimRemovesWholeSegmentsBelowAPosition(t *testing.T) {
 	if _, err := eventlog.Open(cfg); err == nil || !strings.Contains(err.Error(), first) {
 		t.Fatalf("a missing segment: %v", err)
 	}
+}
+
+// The largest stamp may have been in a segment that is gone.
+func TestTheLastStampSurvivesATrim(t *testing.T) {
+	fs := persistencetest.New(1)
+	cfg := testConfig(fs)
+	l := mustOpen(t, cfg)
+	f := testFrame(0, 10, 0)
+	f.Stamp = 1_000_000
+	mustAppend(t, l, f)
+	for n := 1; l.Stats().Segments < 3; n++ {
+		mustAppend(t, l, testFrame(n, 1000, 0))
+	}
+	ends := make(messages.Position, testPartitions)
+	l.Ends(ends)
+	if err := l.Trim(ends); err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, l)
+	l = mustOpen(t, cfg)
+	if l.LastStamp() != 1_000_000 {
+		t.Errorf("last stamp %d", l.LastStamp())
+	}
+	mustClose(t, l)
 }
 
 func mustVerify(t *testing.T, cfg eventlog.Config) {

@@ -114,6 +114,10 @@ func TestWhatIsAppendedIsReadBackNowAndAfterReopening(t *testing.T) {
 		if got, want := l.LastStamp(), messages.Micros(1299); got != want {
 			t.Errorf("last stamp %d, want %d", got, want)
 		}
+		f := testFrame(0, 10, 0, 2)
+		mustAppend(t, l, f)
+		frames = append(frames, f)
+		checkContents(t, l, frames)
 		mustClose(t, l)
 	}
 }
@@ -315,5 +319,74 @@ func TestAFrameMayBeAppendedAgainWithOtherContents(t *testing.T) {
 		if b.Data[0] != byte('0'+i/2) {
 			t.Fatalf("block %d begins with %q", i, b.Data[0])
 		}
+	}
+}
+
+func TestWhatAReaderHoldsNeverChanges(t *testing.T) {
+	cfg := testConfig(persistencetest.New(1))
+	cfg.SegmentBytes, cfg.TailBytes, cfg.CacheBytes = 1<<20, 0, 0
+	l := mustOpen(t, cfg)
+	defer mustClose(t, l)
+	var held []messages.Batch
+	for n := range 5 * 16 {
+		mustAppend(t, l, testFrame(n, 64<<10, 0))
+		var b messages.Batch
+		if err := l.Read(t.Context(), 0, messages.Offset(n), &b); err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, b)
+	}
+	for n, b := range held {
+		if want := testFrame(n, 64<<10, 0).Blocks[0].Data; !bytes.Equal(b.Blocks[0].Data, want) {
+			t.Fatalf("block %d has become %.40q", n, b.Blocks[0].Data)
+		}
+	}
+}
+
+func TestReadersMemoryIsBounded(t *testing.T) {
+	cfg := testConfig(persistencetest.New(1))
+	cfg.SegmentBytes, cfg.TailBytes, cfg.CacheBytes = 32<<10, 100<<10, 80<<10
+	l := mustOpen(t, cfg)
+	defer mustClose(t, l)
+	for n := range 1000 {
+		mustAppend(t, l, testFrame(n, 1000, messages.Partition(n%testPartitions)))
+	}
+	const chunk = 40 << 10 // a segment with its index
+	for p := range messages.Partition(testPartitions) {
+		readAll(t, l, p)
+		if s := l.Stats(); s.TailBytes > cfg.TailBytes+chunk || s.CacheBytes > cfg.CacheBytes+chunk || s.Loads == 0 {
+			t.Fatalf("%+v", s)
+		}
+	}
+}
+
+// Readers of all partitions at the same pace read the files once.
+func TestPartitionsShareWhatIsReadBack(t *testing.T) {
+	fs := persistencetest.New(1)
+	cfg := testConfig(fs)
+	l := mustOpen(t, cfg)
+	for n := range 500 {
+		mustAppend(t, l, testFrame(n, 300, 0, 1, 2, 3))
+	}
+	mustClose(t, l)
+	l = mustOpen(t, cfg)
+	defer mustClose(t, l)
+	ends := make(messages.Position, testPartitions)
+	l.Ends(ends)
+	var wg sync.WaitGroup
+	for p := range messages.Partition(testPartitions) {
+		wg.Go(func() {
+			var b messages.Batch
+			for from := messages.Offset(0); from < ends[p]; from = b.Next {
+				if err := l.Read(t.Context(), p, from, &b); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if s := l.Stats(); s.LoadedBytes > s.Bytes {
+		t.Errorf("%d bytes read of %d", s.LoadedBytes, s.Bytes)
 	}
 }

@@ -150,6 +150,9 @@ func newFiller(b *messages.Batch) filler {
 // take adds the blocks of list from the one that holds b.Next on.
 func (f *filler) take(list []messages.ReadBlock) {
 	first := sort.Search(len(list), func(i int) bool { return list[i].Offset+list[i].Span() > f.b.Next })
+	if first < len(list) && list[first].Offset > f.b.Next {
+		panic("eventlog: the index leads past a block")
+	}
 	n := first
 	for n < len(list) && f.left > 0 {
 		f.left -= len(list[n].Data)

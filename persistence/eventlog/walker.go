@@ -66,8 +66,8 @@ func (w *walker) hold(n int) error {
 	buf = buf[:want]
 	kept := copy(buf, w.held)
 	if err := readFull(w.f, buf[kept:], w.at+int64(kept)); err != nil {
-		if errors.Is(err, errShort) {
-			err = errPastEnd
+		if err == errShort {
+			return errEnds
 		}
 		return err
 	}
@@ -79,7 +79,7 @@ func (w *walker) hold(n int) error {
 // wrapped, from read errors.
 func damaged(err error) bool {
 	switch err {
-	case errLength, errPastEnd, errChecksum, errShape, errGap:
+	case errLength, errPastEnd, errEnds, errChecksum, errShape, errGap:
 		return true
 	}
 	return false

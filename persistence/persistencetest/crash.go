@@ -26,8 +26,7 @@ func (f *FS) PowerLoss(seed uint64) *FS {
 			continue
 		}
 		if nodes[n] == nil {
-			data := f.image(n)
-			nodes[n] = &inode{live: data, disk: slices.Clone(data), dirty: map[int][][]byte{}}
+			nodes[n] = settled(f.image(n))
 		}
 		after.names[name], after.durable[name] = nodes[n], nodes[n]
 	}
@@ -74,27 +73,44 @@ func (f *FS) image(n *inode) []byte {
 	image := make([]byte, size)
 	copy(image, n.disk)
 	for i := range (len(n.live) + blockBytes - 1) / blockBytes {
-		versions, dirty := n.dirty[i]
-		if !dirty || i*blockBytes >= size {
+		versions := n.versions(i)
+		if len(versions) == 0 || i*blockBytes >= size {
 			continue
 		}
-		versions = append(slices.Clone(versions), n.block(n.live, i))
 		to := image[i*blockBytes : min(size, (i+1)*blockBytes)]
 		switch k := f.rng.IntN(len(versions) + 2); {
 		case k < len(versions):
 			copy(to, versions[k])
 		case k == len(versions):
-			mixSectors(f.rng, to, versions[len(versions)-1])
+			tear(f.rng, to, versions[len(versions)-1])
 		} // else: as it was
 	}
 	return image
 }
 
-// mixSectors takes each sector from the new contents or leaves it.
-func mixSectors(rng *rand.Rand, to, from []byte) {
+// versions are the contents of a block that may be on the disk instead of what
+// is there for sure.
+func (n *inode) versions(i int) [][]byte {
+	var versions [][]byte
+	for _, s := range n.flushes {
+		versions = append(versions, s.blocks[i]...)
+	}
+	if dirty, ok := n.dirty[i]; ok {
+		versions = append(append(versions, dirty...), n.block(n.live, i))
+	}
+	return versions
+}
+
+// tear takes each sector from the new contents or leaves it, and now and then
+// only the first part of it.
+func tear(rng *rand.Rand, to, from []byte) {
 	for at := 0; at < len(to) && at < len(from); at += sectorBytes {
-		if rng.IntN(2) == 0 {
-			copy(to[at:min(len(to), at+sectorBytes)], from[at:])
+		n := min(len(to)-at, len(from)-at, sectorBytes)
+		switch rng.IntN(5) {
+		case 0, 1:
+			copy(to[at:at+n], from[at:])
+		case 2:
+			copy(to[at:at+rng.IntN(n)], from[at:])
 		}
 	}
 }
@@ -120,7 +136,7 @@ func (f *FS) WriteFile(name string, data []byte) {
 		delete(f.durable, name)
 		return
 	}
-	n := &inode{live: slices.Clone(data), disk: slices.Clone(data), dirty: map[int][][]byte{}}
+	n := settled(slices.Clone(data))
 	f.names[name], f.durable[name] = n, n
 }
 
@@ -130,8 +146,7 @@ func (f *FS) Clone(seed uint64) *FS {
 	defer f.mu.Unlock()
 	c := New(seed)
 	for name, n := range f.names {
-		data := slices.Clone(n.live)
-		k := &inode{live: data, disk: slices.Clone(data), dirty: map[int][][]byte{}}
+		k := settled(slices.Clone(n.live))
 		c.names[name], c.durable[name] = k, k
 	}
 	return c

@@ -86,5 +86,6 @@ func (f *FS) step(kind opKind, do func() error) error {
 // loseSome is a failed sync: some blocks reached the disk, and all count as
 // clean.
 func (f *FS) loseSome(n *inode) {
-	*n = inode{live: n.live, disk: f.image(n), dirty: map[int][][]byte{}}
+	n.disk = f.image(n)
+	n.dirty, n.flushes = map[int][][]byte{}, nil
 }

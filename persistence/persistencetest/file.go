@@ -20,12 +20,28 @@ const (
 type inode struct {
 	live []byte // as processes see it
 	disk []byte // as a power loss leaves it for sure
-	// dirty is, per block written since the last sync, the contents it had in
-	// between: any of them, or the live ones, may be on the disk.
+	// dirty is, per block written since the last sync began, the contents it
+	// had in between: any of them, or the live ones, may be on the disk.
 	dirty map[int][][]byte
+	// flushes are the syncs under way, oldest first.
+	flushes []*flush
+}
+
+// flush is a sync under way: what it brings to the disk is what was there when
+// it began.
+type flush struct {
+	size   int
+	blocks map[int][][]byte // former contents and, last, the ones to be written
 }
 
 func newInode() *inode { return &inode{dirty: map[int][][]byte{}} }
+
+// settled is a file with nothing unsynced.
+func settled(data []byte) *inode {
+	n := newInode()
+	n.live, n.disk = data, slices.Clone(data)
+	return n
+}
 
 func (n *inode) block(data []byte, i int) []byte {
 	from := min(len(data), i*blockBytes)
@@ -52,17 +68,32 @@ func (n *inode) write(p []byte, at int64) {
 }
 
 func (n *inode) truncate() {
-	n.live, n.dirty = nil, map[int][][]byte{}
+	n.live, n.dirty, n.flushes = nil, map[int][][]byte{}, nil
 }
 
-// sync brings dirty blocks to the disk. Blocks that a failed sync has left
-// behind are not dirty any more and stay as they are there.
-func (n *inode) sync() {
-	n.resize(len(n.live))
-	for i := range n.dirty {
-		copy(n.disk[min(len(n.disk), i*blockBytes):], n.block(n.live, i))
+// beginSync notes what a sync is to bring to the disk.
+func (n *inode) beginSync() *flush {
+	s := &flush{size: len(n.live), blocks: n.dirty}
+	for i, versions := range s.blocks {
+		s.blocks[i] = append(versions, slices.Clone(n.block(n.live, i)))
 	}
-	clear(n.dirty)
+	n.dirty = map[int][][]byte{}
+	n.flushes = append(n.flushes, s)
+	return s
+}
+
+// endSync brings it there, and what earlier syncs were to bring before it.
+// Blocks that a failed sync has left behind are in none: they stay as they are
+// on the disk.
+func (n *inode) endSync(s *flush) {
+	for k := slices.Index(n.flushes, s) + 1; k > 0; k-- {
+		first := n.flushes[0]
+		n.flushes = n.flushes[1:]
+		n.resize(first.size)
+		for i, versions := range first.blocks {
+			copy(n.disk[min(len(n.disk), i*blockBytes):], versions[len(versions)-1])
+		}
+	}
 }
 
 func (n *inode) resize(size int) {
@@ -133,6 +164,9 @@ func (f *file) WriteAt(p []byte, at int64) (int, error) {
 }
 
 func (f *file) Sync() error {
+	f.fs.mu.Lock()
+	under := f.node.beginSync()
+	f.fs.mu.Unlock()
 	if f.fs.SyncDelay != nil {
 		time.Sleep(f.fs.SyncDelay())
 	}
@@ -143,7 +177,7 @@ func (f *file) Sync() error {
 		case f.fs.failing():
 			f.fs.loseSome(f.node)
 		case !f.fs.IgnoreSync:
-			f.node.sync()
+			f.node.endSync(under)
 		}
 		return nil
 	}))

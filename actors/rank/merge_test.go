@@ -209,3 +209,36 @@ func TestFilter(t *testing.T) {
 		}
 	})
 }
+
+func TestMergeExamples(t *testing.T) {
+	row := func(topic string, lower, upper uint64) rank.Row {
+		return rank.Row{Topic: topic, Count: messages.Count{Lower: lower, Estimate: lower, Upper: upper}}
+	}
+	tests := []struct {
+		name      string
+		part      rank.Part
+		k         int
+		certified []bool
+		first     int
+		exact     bool
+	}{
+		{"nothing", rank.Part{Ordered: true}, 3, []bool{}, 0, true},
+		{"a vague leader is no rival of itself", rank.Part{Rows: []rank.Row{row("a", 5, 9), row("b", 3, 3)}, Ordered: true}, 1, []bool{true}, 1, false},
+		{"a rival behind", rank.Part{Rows: []rank.Row{row("a", 5, 5), row("b", 3, 6)}, Ordered: true}, 1, []bool{false}, 0, false},
+		{"room for both", rank.Part{Rows: []rank.Row{row("a", 5, 5), row("b", 3, 6)}, Ordered: true}, 2, []bool{true, true}, 2, false},
+		{"rest below", rank.Part{Rows: []rank.Row{row("a", 5, 5)}, Rest: 4}, 1, []bool{true}, 1, true},
+		{"rest ties", rank.Part{Rows: []rank.Row{row("a", 5, 5)}, Rest: 5}, 1, []bool{false}, 0, false},
+		{"rest ties and is ordered", rank.Part{Rows: []rank.Row{row("a", 5, 5)}, Rest: 5, Ordered: true}, 1, []bool{true}, 1, true},
+		{"short, with more unseen", rank.Part{Rows: []rank.Row{row("a", 5, 5)}, Rest: 4}, 2, []bool{true}, 1, false},
+	}
+	for _, test := range tests {
+		b := merge([]*rank.Part{&test.part}, test.k)
+		certified := []bool{}
+		for _, r := range b.rows {
+			certified = append(certified, r.Certified)
+		}
+		if !slices.Equal(certified, test.certified) || b.certified != test.first || b.exact != test.exact {
+			t.Errorf("%s: %+v", test.name, b)
+		}
+	}
+}

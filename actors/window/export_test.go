@@ -19,3 +19,10 @@ func (t *Table) Raise(name string, n uint64) {
 		t.rows.familyOf(id).sum[w] += n
 	}
 }
+
+// SetCredit sets how many entries may be read in merges; below 0, so many are
+// to be earned first.
+func (t *Table) SetCredit(entries int) { t.merge.credit = entries }
+
+// Merging tells whether a merge is under way.
+func (t *Table) Merging() bool { return len(t.merge.sources) > 0 }

@@ -50,6 +50,8 @@ func play(t *testing.T, seed uint64) {
 	large := newBatch(s.maxCategories, s.maxRegions, hash)
 	tables := [...]*window.Table{window.New(window.Config{Hash: hash}), window.New(window.Config{Hash: hash})}
 	brute := actorstest.NewBrute()
+	favourite := question{s.window(), s.cell(), s.k()}
+	slowMerges := s.IntN(2) == 0
 	end := s.clock + 40*messages.Day
 	for n := 0; n < 1500 && s.clock < end; n++ {
 		e := s.next()
@@ -59,6 +61,9 @@ func play(t *testing.T, seed uint64) {
 			d := small.flush(s.clock)
 			brute.Apply(d)
 			tables[0].Apply(shuffled(s.Rand, d))
+			if slowMerges {
+				tables[0].SetCredit(-s.IntN(8000))
+			}
 		}
 		if s.IntN(40) == 0 { // a quiet partition slides by the node clock
 			tables[0].Slide(s.clock + messages.Micros(s.Float64()*float64(lateness[s.IntN(7)])))
@@ -73,7 +78,7 @@ func play(t *testing.T, seed uint64) {
 			brute.Apply(d)
 			tables[0].Apply(d)
 			tables[1].Apply(large.flush(s.clock))
-			ask(t, s, brute, tables[:])
+			ask(t, s, brute, tables[:], favourite)
 			if t.Failed() {
 				t.Fatalf("after event %d", n)
 			}
@@ -81,8 +86,15 @@ func play(t *testing.T, seed uint64) {
 	}
 }
 
+// question is a board that is asked for again and again.
+type question struct {
+	window messages.Window
+	cell   messages.Cell
+	k      int
+}
+
 // ask asks all tables and the judge some of everything, for one moment.
-func ask(t *testing.T, s *stream, brute *actorstest.Brute, tables []*window.Table) {
+func ask(t *testing.T, s *stream, brute *actorstest.Brute, tables []*window.Table, favourite question) {
 	latest := messages.Micros(0)
 	for _, table := range tables {
 		latest = max(latest, table.Clock())
@@ -99,9 +111,11 @@ func ask(t *testing.T, s *stream, brute *actorstest.Brute, tables []*window.Tabl
 	for _, table := range tables {
 		table.Slide(e)
 	}
+	again := asker{t, s, brute, tables, favourite.window, e, favourite.cell}
+	again.top(favourite.k)
 	for range 6 {
 		a := asker{t, s, brute, tables, s.window(), e, s.cell()}
-		a.top()
+		a.top(s.k())
 		a.count()
 		a.around()
 		a.series()
@@ -174,8 +188,8 @@ func difference(got, want any) string {
 	return fmt.Sprintf(" got …%s…\nwant …%s…", show(g), show(w))
 }
 
-func (a *asker) top() {
-	q := &window.TopAsk{Window: a.window, E: a.e, Cell: a.cell, K: a.s.k(), Categories: a.s.IntN(4) == 0}
+func (a *asker) top(k int) {
+	q := &window.TopAsk{Window: a.window, E: a.e, Cell: a.cell, K: k, Categories: a.s.IntN(4) == 0}
 	a.same(*q, *a.brute.Top(q), func(t *window.Table) any {
 		p := *t.Top(q)
 		if len(p.Rows) == 0 {

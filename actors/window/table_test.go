@@ -77,6 +77,64 @@ func TestManyTiesStayFewCandidates(t *testing.T) {
 	}
 }
 
+// TestNewCellsJoinTheBoard: a topic whose category nobody had seen when the
+// board was first asked for is on the board.
+func TestNewCellsJoinTheBoard(t *testing.T) {
+	table, b := newTable(), newBatch(64, 64, hashOf)
+	clock := 1_700_000_000 * messages.Second
+	for _, c := range []messages.Cell{{}, {Region: "r"}, {Category: "new"}, {Category: "new", Region: "r"}} {
+		table.Top(topOf(table, messages.Window1h, c, 5))
+	}
+	for i, category := range []string{"old", "new", "newer"} {
+		b.add(event{clock.Floor(messages.SliceLength), "t" + category, category, "r", uint64(3 - i)})
+		table.Apply(b.flush(clock))
+	}
+	for c, want := range map[messages.Cell]int{{}: 3, {Region: "r"}: 3, {Category: "new"}: 1, {Category: "new", Region: "r"}: 1} {
+		if p := table.Top(topOf(table, messages.Window1h, c, 5)); len(p.Rows) != want {
+			t.Errorf("%+v: %+v", c, p.Rows)
+		}
+	}
+}
+
+// TestSmallCellsAreScannedOnce: a cell with fewer rows than asked for has no
+// threshold to fall below.
+func TestSmallCellsAreScannedOnce(t *testing.T) {
+	table, b := newTable(), newBatch(64, 64, hashOf)
+	clock := 1_700_000_000 * messages.Second
+	for i := range 200 {
+		clock += messages.Second
+		b.add(event{clock.Floor(messages.SliceLength), fmt.Sprint("t", i%10), "c", "r", 1})
+		table.Apply(b.flush(clock))
+		table.Top(topOf(table, messages.Window5m, messages.Cell{Region: "r"}, 100))
+	}
+	if n := table.Fills(); n > 1 {
+		t.Errorf("scanned %d times", n)
+	}
+}
+
+// TestForkHandsOverWhatHasJustLeft: a moment ago the 30-day window still held
+// a slice that has left it since; a row that forks now hands that over too.
+func TestForkHandsOverWhatHasJustLeft(t *testing.T) {
+	table, b := newTable(), newBatch(64, 64, hashOf)
+	noon := 1_700_000_000 * messages.Second
+	noon = noon.Floor(12 * messages.Hour)
+	count := func(at messages.Micros, topic, category string, n uint64) {
+		b.add(event{at.Floor(messages.SliceLength), topic, category, "", n})
+		table.Apply(b.flush(at))
+	}
+	count(noon-30*messages.Day-messages.Hour, "t", "c", 5)
+	count(noon-10*messages.Day, "another", "c", 0)
+	count(noon-messages.Hour, "t", "c", 1)
+	clock := noon + 5*messages.Second // begins at noon 30 days ago
+	count(clock, "t", "another category", 1)
+	for e, want := range map[messages.Micros]uint64{clock: 1, noon - messages.Second: 6} {
+		q := &window.CountAsk{Topics: []string{"t"}, Window: messages.Window30d, E: e, Cell: messages.Cell{Category: "c"}}
+		if p := table.Count(q); p.Counts[0] != messages.ExactCount(want) || p.Total != p.Counts[0] {
+			t.Errorf("as of noon%+v: %+v, want %d", (e - noon).Duration(), p, want)
+		}
+	}
+}
+
 // TestIdleCandidatesAreDropped: a board that nobody asks for costs nothing.
 func TestIdleCandidatesAreDropped(t *testing.T) {
 	table, b := newTable(), newBatch(64, 64, hashOf)
@@ -114,6 +172,44 @@ func TestSlicesStayFew(t *testing.T) {
 	}
 	if n := table.Stats().Slices; n > 1 {
 		t.Errorf("%d slices after a year's leap", n)
+	}
+}
+
+// TestMergeOutlivedByItsSlices: what is being merged when a silence ends may be
+// kept no longer.
+func TestMergeOutlivedByItsSlices(t *testing.T) {
+	table, b := newTable(), newBatch(64, 64, hashOf)
+	clock := 1_700_000_000 * messages.Second
+	count := func() {
+		for i := range 4000 {
+			b.add(event{clock.Floor(messages.SliceLength), fmt.Sprint("t", i), "c", "", 1})
+		}
+		table.Apply(b.flush(clock))
+		clock += messages.SliceLength
+	}
+	const never = -1 << 40
+	for range 4 {
+		table.SetCredit(never)
+		count()
+	}
+	table.SetCredit(never)
+	clock += 10 * messages.Minute
+	table.Slide(clock)
+	table.SetCredit(1000) // a part of what is to be merged
+	table.Slide(clock)
+	if !table.Merging() {
+		t.Fatal("nothing is being merged")
+	}
+	clock += 60 * messages.Day
+	count()
+	count()
+	table.Slide(clock + messages.Hour)
+	p := table.Count(&window.CountAsk{Topics: []string{"t7"}, Window: messages.Window24h, E: clock + messages.Hour})
+	if p.Counts[0] != messages.ExactCount(2) || p.Total != messages.ExactCount(8000) {
+		t.Errorf("%+v", p)
+	}
+	if n := table.Stats().Slices; n > 2 {
+		t.Errorf("%d slices", n)
 	}
 }
 

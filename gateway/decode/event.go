@@ -12,6 +12,8 @@ import (
 type event struct {
 	record   messages.Record
 	user     [messages.UserHashLength]byte
+	number   uint64 // of the value at hand, if its kind says so
+	digits   []byte // of a user id that came as a number
 	key      []byte // of the member at hand
 	seen     uint32 // fields, by bit
 	rejected bool

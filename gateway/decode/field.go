@@ -130,9 +130,9 @@ func variantOf(key []byte, inner bool) (known []byte) {
 		names = innerNames
 	}
 	for _, name := range names {
-		// Folding can change a letter's length (K and the Kelvin sign), by no
-		// more than a factor of three.
-		if len(key) >= len(name) && len(key) <= 3*len(name) && bytes.EqualFold(key, name) {
+		// A letter beyond ASCII can be folded into one of ASCII (the Kelvin sign
+		// into k), so neither the first byte nor the length need be the same.
+		if len(key) >= len(name) && (key[0]|0x20 == name[0] || key[0] >= 0x80) && bytes.EqualFold(key, name) {
 			return name
 		}
 	}

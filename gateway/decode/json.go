@@ -153,10 +153,10 @@ func (s *jsonScanner) value(e *event, pos, depth int) (v value, end int) {
 			return v, broken
 		}
 		if !t.escaped {
-			return value{kindText, t.control, t.raw}, end
+			return value{kind: kindText, control: t.control, text: t.raw}, end
 		}
 		text := s.content(t)
-		return value{kindText, t.control || hasControl(text), text}, end
+		return value{kind: kindText, control: t.control || hasControl(text), text: text}, end
 	case c == '-' || c-'0' <= 9:
 		return s.number(pos)
 	case c == '{':

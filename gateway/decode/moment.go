@@ -93,13 +93,7 @@ func (d decimal) scaled(places int) (uint64, bool) {
 // a microsecond is cut off.
 func momentOfNumber(literal []byte) (messages.Micros, bool) {
 	if v, ok := smallInteger(literal); ok {
-		switch {
-		case v < 1e11:
-			return messages.Micros(v) * messages.Second, true
-		case v < 1e14:
-			return messages.Micros(v) * messages.Millisecond, true
-		}
-		return messages.Micros(v), v < 1e17
+		return momentOfInteger(v)
 	}
 	d := parseDecimal(literal)
 	if d.negative {
@@ -118,6 +112,16 @@ func momentOfNumber(literal []byte) (messages.Micros, bool) {
 	}
 	v, ok := d.scaled(places)
 	return messages.Micros(v), ok
+}
+
+func momentOfInteger(v uint64) (messages.Micros, bool) {
+	switch {
+	case v < 1e11:
+		return messages.Micros(v) * messages.Second, true
+	case v < 1e14:
+		return messages.Micros(v) * messages.Millisecond, true
+	}
+	return messages.Micros(v), v < 1e17
 }
 
 // smallInteger reads a literal of at most 18 digits and nothing else.

@@ -5,15 +5,13 @@ import (
 	"math"
 	"strconv"
 	"unicode/utf8"
-
-	"github.com/crestdb/crest/messages"
 )
 
-// packScanner reads msgpack, in one pass from source to event. A method that
-// returns false has called fail.
+// packScanner reads msgpack, in one pass from source to event. Its methods take
+// the place to read from and return the place behind what they read, or broken
+// after a call of fail, as those of jsonScanner do.
 type packScanner struct {
 	src   []byte
-	pos   int
 	arena []byte // literals of the current event's numbers
 
 	failed int // where the source is broken
@@ -25,180 +23,169 @@ type packScanner struct {
 // taken.
 func (b *Builder) Msgpack(body []byte) error {
 	s := &b.pack
-	s.src, s.pos = body, 0
+	s.src = body
 	defer b.release()
-	if !b.packed() {
-		return &SyntaxError{Offset: s.failed, Reason: s.reason}
+	for pos := 0; pos < len(body); {
+		h, end := s.head(pos)
+		switch {
+		case end < 0:
+		case h.kind == packArray && pos == 0:
+			if end = b.packedArray(h, end); end >= 0 && end < len(body) {
+				end = s.fail(end, "nothing may follow the array")
+			}
+		case h.kind == packMap:
+			b.batch = pos > 0
+			end = b.packedEvent(h, end)
+		default:
+			end = s.fail(pos, "want an array of maps, or one map after the other")
+		}
+		if end < 0 {
+			return &SyntaxError{Offset: s.failed, Reason: s.reason}
+		}
+		pos = end
 	}
 	return b.nothing()
 }
 
-func (b *Builder) packed() bool {
-	s := &b.pack
-	for s.pos < len(s.src) {
-		at := s.pos
-		h, ok := s.head()
-		switch {
-		case !ok:
-			return false
-		case h.kind == packArray && at == 0:
-			return b.packedArray(h)
-		case h.kind != packMap:
-			return s.fail(at, "want an array of maps, or one map after the other")
-		}
-		b.batch = at > 0
-		b.begin()
-		if !s.event(&b.event, h) {
-			return false
-		}
-		b.finish(0)
-	}
-	return true
-}
-
-func (b *Builder) packedArray(h packHead) bool {
+func (b *Builder) packedArray(h packHead, pos int) int {
 	b.batch = true
-	s := &b.pack
-	for range h.n {
-		h, ok := s.head()
-		if !ok {
-			return false
+	for range h.n() {
+		h, end := b.pack.head(pos)
+		if end < 0 {
+			return broken
 		}
-		b.begin()
-		if !s.event(&b.event, h) {
-			return false
+		if pos = b.packedEvent(h, end); pos < 0 {
+			return broken
 		}
-		b.finish(0)
 	}
-	return s.pos == len(s.src) || s.fail(s.pos, "nothing may follow the array")
+	return pos
 }
 
-// event scans one event behind its head.
-func (s *packScanner) event(e *event, h packHead) bool {
+// packedEvent takes one event behind its head.
+func (b *Builder) packedEvent(h packHead, pos int) int {
+	s, e := &b.pack, &b.event
+	b.begin()
 	s.arena = s.arena[:0]
 	if h.kind == packMap {
-		return s.object(e, h.n, 1, false)
+		pos = s.object(e, h.n(), pos, 1, false)
+	} else {
+		var v value
+		v, pos = s.content(e, h, pos, 0)
+		e.reject("an event must be a map, not %s", kindNames[v.kind])
 	}
-	v, ok := s.content(e, h, 0)
-	e.reject("an event must be a map, not %s", kindNames[v.kind])
-	return ok
+	if pos >= 0 {
+		b.finish(0)
+	}
+	return pos
 }
 
 // object scans the members of an event, or of its metadata (inner), behind its
 // head.
-func (s *packScanner) object(e *event, members, depth int, inner bool) bool {
+func (s *packScanner) object(e *event, members, pos, depth int, inner bool) int {
 	object := e.keys.open()
 	for range members {
-		key, ok := s.key(e, depth)
-		if !ok {
-			return false
+		key, at := s.key(e, pos, depth)
+		if at < 0 {
+			return broken
 		}
 		f := e.field(object, key, inner)
-		from := s.pos
-		h, ok := s.head()
-		switch {
-		case !ok:
-		case f == fieldMetadata && h.kind == packMap:
-			ok = s.object(e, h.n, depth+1, true)
-		default:
-			ok = s.member(e, f, h, from, depth, inner)
+		if f == fieldMetadata {
+			if h, behind := s.head(at); behind > 0 && h.kind == packMap {
+				if pos = s.object(e, h.n(), behind, depth+1, true); pos < 0 {
+					return broken
+				}
+				continue
+			}
 		}
-		if !ok {
-			return false
+		v, end := s.value(e, at, depth)
+		if end < 0 {
+			return broken
 		}
+		if e.set(f, v) {
+			s.keep(e, f, v, at, end, inner)
+		}
+		pos = end
 	}
-	return true
+	return pos
 }
 
-// member scans a value behind its head and gives it to the event. from is
-// where its head begins.
-func (s *packScanner) member(e *event, f field, h packHead, from, depth int, inner bool) bool {
-	v, ok := s.content(e, h, depth)
-	if !ok {
-		return false
-	}
-	key := e.key
-	if !e.set(f, v) {
-		return true
-	}
+// keep puts the member at hand, its value between from and to, into what is
+// only kept.
+func (s *packScanner) keep(e *event, f field, v value, from, to int, inner bool) {
 	if v.kind == kindNoNumber {
-		e.reject("%s: not a finite number", shorten(key))
+		e.reject("%s: not a finite number", shorten(e.key))
 	}
 	if e.bounded() {
 		m := e.members(inner && f == fieldOther)
-		*m = appendQuoted(*m, key)
+		*m = appendQuoted(*m, e.key)
 		*m = append(*m, ':')
-		*m, _ = appendPacked(*m, s.src[from:s.pos])
+		*m, _ = appendPacked(*m, s.src[from:to])
 	}
-	return true
 }
 
 // key scans a key of a map at a depth. One that is no string refuses the event.
-func (s *packScanner) key(e *event, depth int) (key []byte, ok bool) {
-	h, ok := s.head()
-	if !ok {
-		return nil, false
+func (s *packScanner) key(e *event, pos, depth int) (key []byte, end int) {
+	v, end := s.value(e, pos, depth)
+	if end < 0 {
+		return nil, broken
 	}
-	if h.kind == packStr {
-		key, _, ok = s.text(h.n)
-		return key, ok
+	if v.kind != kindText || s.src[pos] >= 0xc0 && packFormats[s.src[pos]-0xc0].kind == packBin {
+		e.reject("a key is %s; keys must be strings", kindNames[v.kind])
 	}
-	v, ok := s.content(e, h, depth)
-	e.reject("a key is %s; keys must be strings", kindNames[v.kind])
-	return nil, ok
+	return v.text, end
 }
 
-// text reads n bytes as UTF-8.
-func (s *packScanner) text(n int) (text []byte, control, ok bool) {
-	at := s.pos
-	text = s.bytes(n)
-	if plain(text, 0) == n {
-		return text, false, true
+// value scans any value, inside of depth maps and arrays.
+func (s *packScanner) value(e *event, pos, depth int) (v value, end int) {
+	if pos < len(s.src) && s.src[pos]&0xe0 == 0xa0 { // a short string
+		end = pos + 1 + int(s.src[pos]&0x1f)
+		if end <= len(s.src) && plain(s.src[:end], pos+1) == end {
+			return value{kind: kindText, text: s.src[pos+1 : end]}, end
+		}
 	}
-	if !utf8.Valid(text) {
-		return nil, false, s.fail(at, "invalid UTF-8")
+	h, at := s.head(pos)
+	if at < 0 {
+		return v, broken
 	}
-	return text, hasControl(text), true
+	return s.content(e, h, at, depth)
 }
 
 // content scans any value behind its head, inside of depth maps and arrays.
-func (s *packScanner) content(e *event, h packHead, depth int) (v value, ok bool) {
+func (s *packScanner) content(e *event, h packHead, pos, depth int) (v value, end int) {
 	switch h.kind {
 	case packNil:
-		return value{kind: kindNull}, true
+		return value{kind: kindNull}, pos
 	case packFalse:
-		return value{kind: kindBool, text: wordFalse}, true
+		return value{kind: kindBool, text: wordFalse}, pos
 	case packTrue:
-		return value{kind: kindBool, text: wordTrue}, true
+		return value{kind: kindBool, text: wordTrue}, pos
 	case packUint:
-		return s.literal(kindInteger, strconv.AppendUint(s.arena, h.bits, 10)), true
+		e.number = h.bits
+		return value{kind: kindUint}, pos
 	case packInt:
-		return s.literal(kindInteger, strconv.AppendInt(s.arena, int64(h.bits), 10)), true
+		return s.literal(kindInteger, strconv.AppendInt(s.arena, int64(h.bits), 10)), pos
 	case packFloat:
 		if !h.finite() {
-			return value{kind: kindNoNumber}, true
+			return value{kind: kindNoNumber}, pos
 		}
-		return s.literal(kindNumber, h.appendFloat(s.arena)), true
-	case packStr:
-		v.kind = kindText
-		v.text, v.control, ok = s.text(h.n)
-		return v, ok
-	case packBin:
-		text := s.bytes(h.n)
-		if !utf8.Valid(text) {
-			return value{kind: kindBytes}, true
-		}
-		return value{kindText, hasControl(text), text}, true
-	case packExt:
-		seconds, nanos, ok := packedTime(h.ext, s.bytes(h.n))
-		if !ok {
-			return value{kind: kindBytes}, true
-		}
-		return s.literal(kindMoment, strconv.AppendInt(s.arena, int64(momentOfParts(seconds, nanos)), 10)), true
+		return s.literal(kindNumber, h.appendFloat(s.arena)), pos
 	case packArray:
-		return value{kind: kindArray}, s.skip(e, h, depth)
+		return value{kind: kindArray}, s.skip(e, h, pos, depth)
+	case packMap:
+		return value{kind: kindObject}, s.skip(e, h, pos, depth)
 	}
-	return value{kind: kindObject}, s.skip(e, h, depth)
+	end = pos + h.n() // head has seen that it is there
+	data := s.src[pos:end]
+	if h.kind == packExt {
+		return e.extension(h.ext, data), end
+	}
+	switch {
+	case utf8.Valid(data):
+		return value{kind: kindText, control: hasControl(data), text: data}, end
+	case h.kind == packStr:
+		return v, s.fail(pos, "invalid UTF-8")
+	}
+	return value{kind: kindBytes}, end
 }
 
 var wordFalse, wordTrue = []byte("false"), []byte("true")
@@ -211,37 +198,35 @@ func (s *packScanner) literal(k kind, arena []byte) value {
 }
 
 // skip checks a map or array that is not looked into, down to MaxDepth.
-func (s *packScanner) skip(e *event, h packHead, depth int) bool {
+func (s *packScanner) skip(e *event, h packHead, pos, depth int) int {
 	if depth++; depth > MaxDepth {
-		return s.fail(s.pos, tooDeep)
+		return s.fail(pos, tooDeep)
 	}
 	object := uint32(0)
 	if h.kind == packMap {
 		object = e.keys.open()
 	}
 	kept := len(s.arena)
-	for range h.n {
+	for range h.n() {
 		s.arena = s.arena[:kept]
 		if h.kind == packMap {
-			key, ok := s.key(e, depth)
-			if !ok {
-				return false
+			key, end := s.key(e, pos, depth)
+			if end < 0 {
+				return broken
 			}
 			e.unique(object, key)
+			pos = end
 		}
-		h, ok := s.head()
-		if !ok {
-			return false
-		}
-		v, ok := s.content(e, h, depth)
-		if !ok {
-			return false
+		v, end := s.value(e, pos, depth)
+		if end < 0 {
+			return broken
 		}
 		if v.kind == kindNoNumber {
 			e.reject("a number that is only kept is not finite")
 		}
+		pos = end
 	}
-	return true
+	return pos
 }
 
 func (h packHead) float() float64 {
@@ -285,14 +270,18 @@ func packedTime(ext int8, b []byte) (seconds int64, nanos uint32, ok bool) {
 	return seconds, nanos, nanos < 1e9
 }
 
-// momentOfParts is a moment between one microsecond before 1970 and what is
-// too far in the future in any case.
-func momentOfParts(seconds int64, nanos uint32) messages.Micros {
+// extension is a timestamp, or nothing that means anything.
+func (e *event) extension(ext int8, data []byte) value {
+	seconds, nanos, ok := packedTime(ext, data)
 	switch {
+	case !ok:
+		return value{kind: kindBytes}
 	case seconds < 0:
-		return -1
+		return value{kind: kindBefore1970}
 	case seconds >= 1e11:
-		return 1e17
+		e.number = 1e17 // ahead of any clock
+	default:
+		e.number = uint64(seconds)*1e6 + uint64(nanos)/1000
 	}
-	return messages.Micros(seconds)*messages.Second + messages.Micros(nanos/1000)
+	return value{kind: kindMoment}
 }

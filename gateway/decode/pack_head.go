@@ -27,16 +27,18 @@ type packHead struct {
 	kind  packKind
 	width uint8 // of a float, in bytes
 	ext   int8
-	n     int
-	bits  uint64
+	bits  uint64 // a number, or how many bytes or values follow
 }
+
+// n is how many bytes or values follow.
+func (h packHead) n() int { return int(h.bits) }
 
 // packFormat says how the head that a byte begins goes on: width bytes of a
 // big-endian number, then the type of an extension.
 type packFormat struct {
 	kind  packKind
 	width uint8
-	fixed int8 // the length, where the first byte says it
+	fixed uint8 // the length, where the first byte says it
 }
 
 // packFormats are the formats of the bytes 0xc0 … 0xdf. 0xc1 is never used.
@@ -53,43 +55,43 @@ var packFormats = [32]packFormat{
 	0x1e: {packMap, 2, 0}, 0x1f: {packMap, 4, 0},
 }
 
-// head reads the head at s.pos. What it announces fits into the rest of the
+// head reads the head at pos. What it announces fits into the rest of the
 // body, so nobody has to believe a length.
-func (s *packScanner) head() (h packHead, ok bool) {
-	if s.pos >= len(s.src) {
+func (s *packScanner) head(pos int) (h packHead, end int) {
+	if pos >= len(s.src) {
 		return h, s.short()
 	}
-	at := s.pos
-	c := s.src[at]
-	s.pos++
-	switch {
+	end = pos + 1
+	switch c := s.src[pos]; {
 	case c < 0x80:
-		return packHead{kind: packUint, bits: uint64(c)}, true
+		return packHead{kind: packUint, bits: uint64(c)}, end
 	case c >= 0xe0:
-		return packHead{kind: packInt, bits: uint64(int64(int8(c)))}, true
+		return packHead{kind: packInt, bits: uint64(int64(int8(c)))}, end
 	case c < 0x90:
-		h = packHead{kind: packMap, n: int(c & 0x0f)}
+		h = packHead{kind: packMap, bits: uint64(c & 0x0f)}
 	case c < 0xa0:
-		h = packHead{kind: packArray, n: int(c & 0x0f)}
+		h = packHead{kind: packArray, bits: uint64(c & 0x0f)}
 	case c < 0xc0:
-		h = packHead{kind: packStr, n: int(c & 0x1f)}
+		h = packHead{kind: packStr, bits: uint64(c & 0x1f)}
 	case c == 0xc1:
-		return h, s.fail(at, "0xc1 begins no value")
+		return h, s.fail(pos, "0xc1 begins no value")
 	default:
-		if h, ok = s.longHead(packFormats[c-0xc0]); !ok {
-			return h, false
-		}
+		h, end = s.longHead(packFormats[c-0xc0], end)
 	}
-	return h, s.fits(at, h)
+	if end < 0 || !h.fits(len(s.src)-end) {
+		return h, s.tooShort(h, pos, end)
+	}
+	return h, end
 }
 
-func (s *packScanner) longHead(f packFormat) (h packHead, ok bool) {
-	rest := s.src[s.pos:]
+// longHead reads the part of a head behind its first byte.
+func (s *packScanner) longHead(f packFormat, pos int) (h packHead, end int) {
+	rest := s.src[pos:]
 	if len(rest) < int(f.width) {
-		return h, s.short()
+		return h, broken
 	}
-	s.pos += int(f.width)
-	h = packHead{kind: f.kind, width: f.width, n: int(f.fixed)}
+	h = packHead{kind: f.kind, width: f.width, bits: uint64(f.fixed)}
+	end = pos + int(f.width)
 	switch f.width {
 	case 1:
 		h.bits = uint64(rest[0])
@@ -107,47 +109,43 @@ func (s *packScanner) longHead(f packFormat) (h packHead, ok bool) {
 		if int64(h.bits) >= 0 {
 			h.kind = packUint
 		}
-	case packBin, packStr, packArray, packMap:
-		h.n = int(h.bits)
 	case packExt:
-		if f.width > 0 {
-			h.n = int(h.bits)
+		if end >= len(s.src) {
+			return h, broken
 		}
-		if s.pos >= len(s.src) {
-			return h, s.short()
-		}
-		h.ext = int8(s.src[s.pos])
-		s.pos++
+		h.ext = int8(s.src[end])
+		end++
 	}
-	return h, true
+	return h, end
 }
 
-// fits tells whether what a head announces can be in the rest of the body.
-func (s *packScanner) fits(at int, h packHead) bool {
-	rest := len(s.src) - s.pos
+// fits tells whether what a head announces can be in so many bytes.
+func (h packHead) fits(rest int) bool {
 	switch h.kind {
-	case packStr, packBin, packExt, packArray:
-		if h.n > rest {
-			return s.fail(at, fmt.Sprintf("announces %d bytes or values, but only %d bytes follow", h.n, rest))
-		}
 	case packMap:
-		if h.n > rest/2 {
-			return s.fail(at, fmt.Sprintf("announces %d keys and values, but only %d bytes follow", h.n, rest))
-		}
+		return h.n() <= rest/2
+	case packStr, packBin, packExt, packArray:
+		return h.n() <= rest
 	}
 	return true
 }
 
-// bytes are the n bytes at s.pos, which head has seen to be there.
-func (s *packScanner) bytes(n int) []byte {
-	b := s.src[s.pos : s.pos+n]
-	s.pos += n
-	return b
+// tooShort fails for a head at pos that ends behind the body (end < 0), or
+// announces more than follows.
+func (s *packScanner) tooShort(h packHead, pos, end int) int {
+	rest := len(s.src) - end
+	switch {
+	case end < 0:
+		return s.short()
+	case h.kind == packMap:
+		return s.fail(pos, fmt.Sprintf("announces %d keys and values, but only %d bytes follow", h.n(), rest))
+	}
+	return s.fail(pos, fmt.Sprintf("announces %d bytes or values, but only %d bytes follow", h.n(), rest))
 }
 
-func (s *packScanner) short() bool { return s.fail(len(s.src), "ends too early") }
+func (s *packScanner) short() int { return s.fail(len(s.src), "ends too early") }
 
-func (s *packScanner) fail(at int, reason string) bool {
+func (s *packScanner) fail(at int, reason string) int {
 	s.failed, s.reason = at, reason
-	return false
+	return broken
 }

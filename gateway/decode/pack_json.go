@@ -12,7 +12,14 @@ import (
 // the middle once dst is beyond MaxExtraBytes, since such an event is refused.
 func appendPacked(dst, src []byte) (_, rest []byte) {
 	s := packScanner{src: src}
-	h, _ := s.head()
+	h, pos := s.head(0)
+	if h.kind == packArray || h.kind == packMap {
+		return appendPackedAll(dst, src[pos:], h)
+	}
+	end := pos
+	if h.kind == packStr || h.kind == packBin || h.kind == packExt {
+		end += h.n()
+	}
 	switch h.kind {
 	case packNil:
 		dst = append(dst, "null"...)
@@ -27,15 +34,13 @@ func appendPacked(dst, src []byte) (_, rest []byte) {
 	case packFloat:
 		dst = h.appendFloat(dst)
 	case packStr:
-		dst = appendQuoted(dst, s.bytes(h.n))
+		dst = appendQuoted(dst, src[pos:end])
 	case packBin:
-		dst = appendBase64(dst, s.bytes(h.n))
+		dst = appendBase64(dst, src[pos:end])
 	case packExt:
-		dst = appendExt(dst, h.ext, s.bytes(h.n))
-	case packArray, packMap:
-		return appendPackedAll(dst, src[s.pos:], h)
+		dst = appendExt(dst, h.ext, src[pos:end])
 	}
-	return dst, src[s.pos:]
+	return dst, src[end:]
 }
 
 // appendPackedAll appends the values of an array or map.
@@ -45,7 +50,7 @@ func appendPackedAll(dst, src []byte, h packHead) (_, rest []byte) {
 		open, end = '{', '}'
 	}
 	dst = append(dst, open)
-	for i := range h.n {
+	for i := range h.n() {
 		if len(dst) > MaxExtraBytes {
 			return dst, nil
 		}

@@ -2,6 +2,7 @@ package decode
 
 import (
 	"encoding/binary"
+	"strconv"
 	"time"
 
 	"github.com/dchest/siphash"
@@ -75,20 +76,23 @@ func (e *event) refuseText(v value, least, most int) {
 	case len(v.text) < least:
 		e.reject("%s: empty; want %d to %d bytes", e.key, least, most)
 	case len(v.text) > most:
-		e.reject("%s: %s has %d bytes; at most %d are allowed", e.key, describe(v), len(v.text), most)
+		e.reject("%s: %s has %d bytes; at most %d are allowed", e.key, e.describe(v), len(v.text), most)
 	default:
-		e.reject("%s: %s has control characters", e.key, describe(v))
+		e.reject("%s: %s has control characters", e.key, e.describe(v))
 	}
 }
 
 func (e *event) refuseKind(v value, want string) {
-	e.reject("%s: %s; want %s", e.key, describe(v), want)
+	e.reject("%s: %s; want %s", e.key, e.describe(v), want)
 }
 
 func (e *event) setUser(v value) {
 	switch {
 	case v.kind == kindNull:
 		return
+	case v.kind == kindUint:
+		e.digits = strconv.AppendUint(e.digits[:0], e.number, 10)
+		v.text = e.digits
 	case v.kind != kindText && v.kind != kindInteger:
 		e.refuseKind(v, "a string or an integer")
 		return
@@ -113,9 +117,9 @@ func (e *event) setCount(v value) {
 	if v.kind == kindNull {
 		return
 	}
-	n, ok := smallInteger(v.text)
-	if v.kind != kindInteger || !ok || n < 1 || n > messages.MaxCount {
-		e.reject("%s: %s; want an integer from 1 to %d", e.key, describe(v), messages.MaxCount)
+	n, ok := e.integer(v)
+	if !ok || n < 1 || n > messages.MaxCount {
+		e.reject("%s: %s; want an integer from 1 to %d", e.key, e.describe(v), messages.MaxCount)
 		return
 	}
 	e.record.Count = n
@@ -129,18 +133,22 @@ func (e *event) setTime(v value) {
 		return
 	case kindText:
 		t, ok = momentOfText(v.text)
+	case kindUint:
+		t, ok = momentOfInteger(e.number)
 	case kindInteger, kindNumber:
 		t, ok = momentOfNumber(v.text)
 	case kindMoment:
-		t, ok = v.moment(), true
+		t, ok = messages.Micros(e.number), true
+	case kindBefore1970:
+		t, ok = -1, true
 	}
 	switch {
 	case !ok:
-		e.reject("%s: %s; want RFC 3339 (2006-01-02T15:04:05Z) or a Unix time from 0 to below 10^17: seconds below 10^11, milliseconds below 10^14, microseconds", e.key, describe(v))
+		e.reject("%s: %s; want RFC 3339 (2006-01-02T15:04:05Z) or a Unix time from 0 to below 10^17: seconds below 10^11, milliseconds below 10^14, microseconds", e.key, e.describe(v))
 	case t < 0:
-		e.reject("%s: %s lies before 1970", e.key, describe(v))
+		e.reject("%s: %s lies before 1970", e.key, e.describe(v))
 	case t > e.latest:
-		e.reject("%s: %s lies %v ahead of the clock; at most %v is allowed", e.key, describe(v),
+		e.reject("%s: %s lies %v ahead of the clock; at most %v is allowed", e.key, e.describe(v),
 			(t - e.stamp).Duration().Round(time.Millisecond), (e.latest - e.stamp).Duration())
 	default:
 		e.record.Time, e.record.HasTime = t, true
@@ -157,20 +165,21 @@ func (e *event) keepText(v value) bool {
 
 // keepWatch takes a watch time in seconds; what is none is kept as it is.
 func (e *event) keepWatch(v value) bool {
-	if v.kind != kindInteger && v.kind != kindNumber {
-		return v.kind != kindNull
-	}
-	millis, ok := smallInteger(v.text)
-	if ok = ok && millis < 1e15; ok {
-		millis *= 1000
-	} else {
+	millis, ok := uint64(0), false
+	switch seconds, whole := e.integer(v); {
+	case whole:
+		millis, ok = seconds*1000, seconds < 1e15
+	case v.kind == kindInteger || v.kind == kindNumber:
 		d := parseDecimal(v.text)
-		if millis, ok = d.scaled(3); d.negative || !ok {
-			return true
-		}
+		millis, ok = d.scaled(3)
+		ok = ok && !d.negative
+	case v.kind == kindNull:
+		return false
 	}
-	e.record.WatchMillis, e.record.HasWatch = millis, true
-	return false
+	if ok {
+		e.record.WatchMillis, e.record.HasWatch = millis, true
+	}
+	return !ok
 }
 
 func (e *event) keepCompleted(v value) bool {

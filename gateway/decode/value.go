@@ -15,44 +15,50 @@ const (
 	kindBool
 	kindText
 	kindInteger // a literal of digits, with or without a minus
-	kindNumber  // any other number
-	kindMoment  // msgpack's timestamp
+	kindUint    // the same without a literal: event.number
+	kindNumber  // a literal of any other number
+	kindMoment  // msgpack's timestamp: event.number microseconds
+	kindBefore1970
 	kindObject
 	kindArray
 	kindBytes // msgpack's bin that is no UTF-8, and its extensions
 	kindNoNumber
 )
 
-var kindNames = [...]string{"null", "a boolean", "a string", "an integer", "a number", "a timestamp", "an object", "an array", "binary data", "not a finite number"}
+var kindNames = [...]string{"null", "a boolean", "a string", "an integer", "an integer", "a number", "a timestamp", "a timestamp before 1970", "an object", "an array", "binary data", "not a finite number"}
 
-// value is one value as a scanner hands it over.
+// value is one value as a scanner hands it over. It has the four words that the
+// compiler keeps in registers at most.
 type value struct {
 	kind    kind
 	control bool // a string with control characters (C0, DEL, C1)
-	// text is a string's content, a number's JSON literal, "true" or "false", and
-	// of a kindMoment its microseconds.
+	// text is a string's content, a number's JSON literal, "true" or "false".
 	text []byte
 }
 
-// moment is the moment of a kindMoment.
-func (v value) moment() messages.Micros {
-	d := parseDecimal(v.text)
-	if d.negative {
-		return -1 // before 1970; how long does not matter
+// integer is the value of an integer without a sign and not too long to be of
+// any use.
+func (e *event) integer(v value) (n uint64, ok bool) {
+	switch v.kind {
+	case kindUint:
+		return e.number, true
+	case kindInteger:
+		return smallInteger(v.text)
 	}
-	n, _ := d.scaled(0)
-	return messages.Micros(n)
+	return 0, false
 }
 
 // describe is a value as a reason names it.
-func describe(v value) string {
+func (e *event) describe(v value) string {
 	switch v.kind {
 	case kindText:
 		return strconv.QuoteToGraphic(shorten(v.text))
 	case kindInteger, kindNumber, kindBool:
 		return shorten(v.text)
+	case kindUint:
+		return strconv.FormatUint(e.number, 10)
 	case kindMoment:
-		return v.moment().Time().Format(time.RFC3339Nano)
+		return messages.Micros(e.number).Time().Format(time.RFC3339Nano)
 	}
 	return kindNames[v.kind]
 }

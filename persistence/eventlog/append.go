@@ -39,7 +39,7 @@ func (l *Log) Append(ctx context.Context, f *messages.Frame, pos messages.Positi
 		select {
 		case <-g.done:
 		default:
-			return &gaveUpError{ctx.Err(), "it may come to be in the log"}
+			return fmt.Errorf("append: %w", &gaveUpError{ctx.Err(), maybeInTheLog})
 		}
 	}
 	if g.err != nil {
@@ -50,6 +50,9 @@ func (l *Log) Append(ctx context.Context, f *messages.Frame, pos messages.Positi
 
 // enqueue puts the frame into the pending group, as soon as that has room.
 func (l *Log) enqueue(ctx context.Context, f *messages.Frame, own []byte, n int, pos messages.Position) (*group, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, &gaveUpError{err, notInTheLog}
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for {
@@ -89,7 +92,7 @@ func (l *Log) awaitRoomLocked(ctx context.Context) error {
 	case <-taken:
 		return nil
 	case <-ctx.Done():
-		return &gaveUpError{ctx.Err(), "it is not in the log"}
+		return &gaveUpError{ctx.Err(), notInTheLog}
 	}
 }
 
@@ -100,8 +103,13 @@ type gaveUpError struct {
 	outcome string
 }
 
+const (
+	notInTheLog   = "it is not in the log"
+	maybeInTheLog = "it may come to be in the log"
+)
+
 func (e *gaveUpError) Error() string {
-	return fmt.Sprintf("append: %v while the frame waited for the disk: %s", e.cause, e.outcome)
+	return fmt.Sprintf("%v while the frame waited for the disk: %s", e.cause, e.outcome)
 }
 
 func (e *gaveUpError) Unwrap() []error { return []error{e.cause, messages.ErrStopped} }

@@ -46,6 +46,28 @@ func TestTheFloorOfFreeSpaceStopsAndReleases(t *testing.T) {
 	})
 }
 
+// A burst may fill the disk within the second between two looks.
+func TestTheFloorOfFreeSpaceIsNoticedByBytesToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := testConfig(persistencetest.New(1))
+		var free atomic.Int64
+		free.Store(cfg.MinFree)
+		cfg.FreeSpace = func(string) (int64, error) { return free.Load(), nil }
+		l := mustOpen(t, cfg)
+		defer mustClose(t, l)
+		free.Store(0)
+		for n := range 4 {
+			if err := l.Err(); err != nil {
+				t.Fatalf("stopped before frame %d: %v", n, err)
+			}
+			mustAppend(t, l, testFrame(n, 16<<20, 0))
+		}
+		if err := l.Err(); !errors.Is(err, messages.ErrStopped) {
+			t.Fatal(err)
+		}
+	})
+}
+
 // gatedSync makes each Sync of a log's disk wait for a value on the channel.
 func gatedSync(fs *persistencetest.FS) chan<- struct{} {
 	gate := make(chan struct{})
@@ -76,6 +98,9 @@ func TestAFullGroupMakesAppendWait(t *testing.T) {
 		if got := l.Stats().PendingBytes; got < 2*3000 || got > 2*3200 {
 			t.Errorf("%d bytes pending", got)
 		}
+		if err := l.Append(canceled(t), testFrame(9, 1, 0), make(messages.Position, testPartitions)); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "not in the log") {
+			t.Errorf("context ended before: %v", err)
+		}
 		cancels[3]()
 		if err := <-results[3]; !errors.Is(err, context.Canceled) || !errors.Is(err, messages.ErrStopped) || !strings.Contains(err.Error(), "not in the log") {
 			t.Errorf("waiting for room: %v", err)
@@ -102,6 +127,12 @@ func TestAFullGroupMakesAppendWait(t *testing.T) {
 		close(gate)
 		mustClose(t, l)
 	})
+}
+
+func canceled(t *testing.T) context.Context {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	return ctx
 }
 
 func TestAGroupIsOneWriteAndOneSync(t *testing.T) {
@@ -212,6 +243,9 @@ func TestASecondProcessIsKeptOut(t *testing.T) {
 	mustClose(t, l)
 	mustClose(t, mustOpen(t, cfg))
 	mustClose(t, l) // again: does nothing
+	if err := l.Trim(make(messages.Position, testPartitions)); !errors.Is(err, messages.ErrStopped) {
+		t.Fatalf("trim of a closed log: %v", err)
+	}
 }
 
 func TestTheIdentityIsTheLogsAndStays(t *testing.T) {

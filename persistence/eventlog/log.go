@@ -32,7 +32,7 @@ type Log struct {
 	lowSpace error
 	closed   bool
 
-	trimming sync.Mutex // one Trim at a time
+	trimming sync.Mutex // one Trim at a time, and none while the log closes
 
 	poke    chan struct{} // cap 1: something is pending
 	closing chan struct{}
@@ -107,6 +107,12 @@ func (l *Log) errLocked() error {
 
 var errClosed = fmt.Errorf("%w: it is closed", messages.ErrStopped)
 
+func (l *Log) isClosed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closed
+}
+
 // fail stops the taking of frames for good, but for the first reason only.
 func (l *Log) fail(err error) error {
 	l.mu.Lock()
@@ -132,6 +138,8 @@ func (l *Log) Close() error {
 
 	close(l.closing)
 	l.running.Wait()
+	l.trimming.Lock()
+	defer l.trimming.Unlock()
 	l.view.close()
 	err := errors.Join(l.marks.settle(), l.marks.close(), l.closeFile(), l.lock.Close())
 	if err != nil {

@@ -18,6 +18,9 @@ func (l *Log) Trim(pos messages.Position) error {
 	}
 	l.trimming.Lock()
 	defer l.trimming.Unlock()
+	if l.isClosed() {
+		return fmt.Errorf("trim: %w", errClosed)
+	}
 	first, some := l.view.firstNeeded(pos)
 	if !some {
 		return nil

@@ -230,7 +230,7 @@ func TestASeedAlwaysDrawsTheSame(t *testing.T) {
 		}
 		return string(all)
 	}
-	if draw() != draw() {
+	if first, second := draw(), draw(); first != second {
 		t.Error("two power losses of one seed differ")
 	}
 }

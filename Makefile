@@ -30,8 +30,8 @@ demo: build
 
 test:
 	go vet ./...
-	go list ./... | grep -E '$(PURE)' | xargs go test -timeout 9m
-	go list ./... | grep -vE '$(PURE)' | xargs go test -race -timeout 9m
+	go list ./... | grep -E '$(PURE)' | xargs go test -timeout 5m
+	go list ./... | grep -vE '$(PURE)' | xargs go test -race -timeout 5m
 
 # CREST_DATA=DIR adds the recorded streams in DIR, CREST_CYCLES=200 the long
 # run of kills; see bench/README.md.

@@ -123,6 +123,7 @@ func TestKill(t *testing.T) {
 
 	before := digest(t, s)
 	s.stop(ctx)
+	command(ctx, t, "log", "verify", "--data", s.data)
 	s.start(ctx)
 	if after := digest(t, s); after != before {
 		t.Errorf("state digest %s before a restart, %s behind it", before, after)

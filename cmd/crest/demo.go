@@ -89,6 +89,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 		return err
 	}
 	err = d.play(ctx, n, c, stream)
+	c.Close() // a drain waits for connections on which nothing was asked yet
 	cancel()
 	return errors.Join(err, <-ended)
 }

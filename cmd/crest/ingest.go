@@ -64,6 +64,9 @@ func (i *ingest) run(ctx context.Context, path string) error {
 	if policy != feed.Stop && policy != feed.Resend && policy != feed.Skip {
 		return usage("--unresolved %q: want stop, resend or skip", i.unresolved)
 	}
+	if path == "-" && i.progress != "" && i.progress != "none" {
+		return usage("--progress %s: standard input cannot be read again from its beginning", i.progress)
+	}
 	f, err := i.open(path)
 	if err != nil {
 		return err
@@ -90,9 +93,6 @@ func (i *ingest) run(ctx context.Context, path string) error {
 
 // remember opens the progress file.
 func (i *ingest) remember(path string, format input.Format) (*feed.Progress, error) {
-	if path == "-" && i.progress != "" && i.progress != "none" {
-		return nil, usage("--progress %s: standard input cannot be read again from its beginning", i.progress)
-	}
 	if path == "-" || i.progress == "none" {
 		return feed.MemoryProgress(feed.RandomIdentity(), i.batch), nil
 	}

@@ -90,7 +90,7 @@ func usage(format string, args ...any) error {
 // run runs one command line and returns its exit code.
 func run(ctx context.Context, args []string, w world) int {
 	root := newRoot(w)
-	root.SetArgs(args)
+	root.SetArgs(append([]string{}, args...)) // nil would mean those of the process
 	root.SetIn(w.in)
 	root.SetOut(w.out)
 	root.SetErr(w.err)

@@ -3,9 +3,7 @@ package window_test
 import (
 	"fmt"
 	"math/rand/v2"
-	"runtime"
 	"testing"
-	"time"
 
 	"github.com/crestdb/crest/actors/window"
 	"github.com/crestdb/crest/messages"
@@ -94,8 +92,6 @@ func BenchmarkApply(b *testing.B) {
 			const perDelta = 2000
 			b.ReportAllocs()
 			n := 0
-			var cpu time.Duration
-			runtime.LockOSThread()
 			var ready []*window.Delta
 			for b.Loop() {
 				if len(ready) == 0 {
@@ -103,14 +99,11 @@ func BenchmarkApply(b *testing.B) {
 					ready = l.deltas(64, perDelta, 100*messages.Millisecond)
 					b.StartTimer()
 				}
-				c := threadTime()
 				l.table.Apply(ready[0])
-				cpu += threadTime() - c
 				ready = ready[1:]
 				n += perDelta
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/row")
-			b.ReportMetric(float64(cpu.Nanoseconds())/float64(n), "cpu/row")
 			s := l.table.Stats()
 			m := s.Memory
 			b.ReportMetric(float64(m.Engine())/float64(s.Rows), "B/row")

@@ -10,14 +10,12 @@ func (t *Table) Unwatch() {
 // Fills is how often a cell was scanned for candidates.
 func (t *Table) Fills() int { return t.watches.fills }
 
-// Raise adds n to the totals of a topic's T row, and to no slice.
+// Raise adds n to the total of a topic's T row, and to no slice.
 func (t *Table) Raise(name string, n uint64) {
 	topic, _, _ := t.findTopic(name)
 	id := t.topics.at(topic).row
-	for w := range windows {
-		t.rows.at(id).total[w] += n
-		t.rows.familyOf(id).sum[w] += n
-	}
+	t.rows.at(id).all += n
+	t.rows.familyOf(id).all += n
 }
 
 // SetCredit sets how many entries may be read in merges; below 0, so many are

@@ -5,21 +5,16 @@ package window
 // first seen without a category have nothing to hand over: no cell is "no
 // category".
 func (t *Table) fork(topic topicID, plain rowID, hash uint64) {
-	f := t.rows.familyOf(plain)
-	total := t.rows.at(plain).total
-	for w := range total {
-		f.forked[w] = addSaturating(f.forked[w], total[w])
-	}
+	f, total := t.rows.familyOf(plain), t.rows.at(plain).totals
+	f.forked.addAll(&total)
 	if f.category == NoName {
 		return // the second category's row begins the chain
 	}
 	child := t.addChild(topic, plain, hash, f.category, f.region)
 	t.copyEntries(plain, child)
-	t.rows.at(child).total = total
+	t.rows.at(child).totals = total
 	g := t.rows.familyOf(child)
-	for w := range total {
-		g.sum[w] = addSaturating(g.sum[w], total[w])
-	}
+	g.addAll(&total)
 	if g.narrow != nil {
 		t.noticeNew(g.narrow, child)
 	}
@@ -39,7 +34,7 @@ func (t *Table) addChild(topic topicID, plain rowID, hash uint64, category, regi
 // left it.
 func (t *Table) copyEntries(plain, child rowID) {
 	const longest = allWindow - 1
-	left := t.rows.at(plain).total[longest]
+	left := t.total(plain, t.rows.at(plain), longest)
 	for i := len(t.line.slices) - 1; i >= 0; i-- {
 		s := t.line.slices[i]
 		inside := s.start >= t.starts[longest]

@@ -120,6 +120,7 @@ func (t *Table) finishMerge() {
 	for _, s := range m.sources {
 		merged.total = addSaturating(merged.total, s.total)
 		merged.late = append(merged.late, s.late...)
+		l.recycle(s.frozen)
 	}
 	i := l.search(m.sources[0].start)
 	l.slices = slices.Replace(l.slices, i, i+len(m.sources), merged)

@@ -43,7 +43,7 @@ func (t *Table) resolve(d *Delta, rows []DeltaRow, out *[resolveRows]resolved) {
 	var waited uint64
 	for i := range rows {
 		if r := &out[i]; r.topic != 0 {
-			waited += t.rows.at(r.plain).total[0]
+			waited += t.rows.at(r.plain).all
 			if r.inRegion == 0 {
 				continue
 			}

@@ -1,10 +1,6 @@
 package window
 
-import (
-	"math"
-
-	"github.com/crestdb/crest/messages"
-)
+import "github.com/crestdb/crest/messages"
 
 // windows is the number of standard windows, "all" included: the running
 // totals of a row, in the order of messages.StandardWindows.
@@ -23,7 +19,7 @@ const (
 
 // row counts one key, 64 bytes. Its topic and its page's family are the key.
 type row struct {
-	total [windows]uint64
+	totals
 	topic topicID
 	// link chains the rows of one (topic, region): a plain row begins the
 	// chain, child rows follow. A plain row with a chain is forked.
@@ -34,6 +30,7 @@ type row struct {
 type page struct {
 	rows   []row
 	family uint32
+	familyKey
 }
 
 // family is the rows that differ in the topic only; they lie together, so a
@@ -46,23 +43,29 @@ type page struct {
 // With the second category it forks: from then on child rows, TC and TCR,
 // count by category.
 type family struct {
-	index    uint32 // in rows.families
-	child    bool
-	category NameID
-	region   NameID
-	pages    []uint32
-	// sum is the total over all rows, forked, in a plain family, over those that
-	// are forked.
-	sum, forked [windows]uint64
+	totals // over all rows
 	// wide watches the cell (any category, region) in plain families; narrow
 	// the cell (category, region). nil: nobody asked for that cell.
 	wide, narrow *watch
+	// forked is, in a plain family, what forked rows have of the totals.
+	forked totals
+
+	familyKey
+	index uint32 // in rows.families
+	pages []uint32
 }
 
+// familyKey is what a family's rows have in common.
 type familyKey struct {
-	child            bool
 	category, region NameID
+	child            bool
 }
+
+// Bytes of a page and of a family without their rows.
+const (
+	pageBytes   = 44
+	familyBytes = 256
+)
 
 // rows holds all rows of a shard.
 type rows struct {
@@ -90,7 +93,7 @@ func (r *rows) familyOf(id rowID) *family { return r.families[r.pages[id>>pageSh
 
 // family is the one with a key, or nil.
 func (r *rows) family(child bool, category, region NameID) *family {
-	if i, ok := r.byKey[familyKey{child, category, region}]; ok {
+	if i, ok := r.byKey[familyKey{category, region, child}]; ok {
 		return r.families[i]
 	}
 	return nil
@@ -115,8 +118,7 @@ func (r *rows) isPlain(id rowID, topic topicID, region NameID) bool {
 	if p.rows[id&(pageRows-1)].topic != topic {
 		return false
 	}
-	f := r.families[p.family]
-	return !f.child && f.region == region
+	return !p.child && p.region == region
 }
 
 // findChild is the TC or TCR row of a topic.
@@ -126,10 +128,9 @@ func (r *rows) findChild(topic topicID, hash uint64, category, region NameID) ro
 		if !ok {
 			return 0
 		}
-		if r.at(id).topic == topic {
-			if f := r.familyOf(id); f.child && f.category == category && f.region == region {
-				return id
-			}
+		p := &r.pages[id>>pageShift]
+		if p.rows[id&(pageRows-1)].topic == topic && p.familyKey == (familyKey{category, region, true}) {
+			return id
 		}
 	}
 }
@@ -153,9 +154,9 @@ func (r *rows) add(topic topicID, hash uint64, f uint32) rowID {
 		p = fam.pages[n-1]
 	} else {
 		p = uint32(len(r.pages))
-		r.pages = append(r.pages, page{family: f})
+		r.pages = append(r.pages, page{family: f, familyKey: fam.familyKey})
 		fam.pages = append(fam.pages, p)
-		r.bytes += 36
+		r.bytes += pageBytes
 	}
 	pg := &r.pages[p]
 	if len(pg.rows) == cap(pg.rows) {
@@ -174,22 +175,4 @@ func (r *rows) add(topic topicID, hash uint64, f uint32) rowID {
 		r.index.add(rowHash(hash, false, NoName, fam.region), id)
 	}
 	return id
-}
-
-// addSaturating adds two counts; the greatest number stands for "that many or
-// more".
-func addSaturating(a, b uint64) uint64 {
-	if s := a + b; s >= a {
-		return s
-	}
-	return math.MaxUint64
-}
-
-// subtract takes what has left window w out of the totals. Where the total is
-// not known any more, only that it is great, it stays so.
-func (f *family) subtract(w int, sum, forked uint64) {
-	if f.sum[w] != math.MaxUint64 {
-		f.sum[w] -= sum
-		f.forked[w] -= forked
-	}
 }

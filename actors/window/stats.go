@@ -26,6 +26,7 @@ func (t *Table) Stats() Stats {
 		s.Memory.Overlays += int64(cap(l.frozen)+cap(l.late)) * 8
 	}
 	s.Memory.Lists += t.merge.build.bytes()
+	s.Memory.Overlays += int64(cap(t.line.spare)+cap(t.scratch.sorter.spare)) * 8
 	return s
 }
 

@@ -1,9 +1,6 @@
 package window
 
 import (
-	"fmt"
-	"math"
-
 	"github.com/crestdb/crest/actors/rank"
 	"github.com/crestdb/crest/messages"
 )
@@ -154,159 +151,17 @@ func (t *Table) subtract(s *slice, from, to int) {
 func (t *Table) subtractBlock(b *block, from, to int) {
 	p := &t.rows.pages[b.page]
 	f := t.rows.families[p.family]
-	var sum, forked uint64
+	var all, forked uint64
 	for i := range b.n {
 		r, n := &p.rows[b.place[i]], b.count[i]
-		for w := from; w < to; w++ {
-			if r.total[w] == math.MaxUint64 { // that or more
-				r.total[w] = t.recount(b.page<<pageShift|uint32(b.place[i]), Interval{t.starts[w], maxMoment})
-				continue
-			}
-			r.total[w] -= n
-		}
-		sum += n
+		r.leave(n, from, to)
+		all += n
 		if r.link != 0 {
 			forked += n
 		}
 	}
-	for w := from; w < to; w++ {
-		f.subtract(w, sum, forked)
-	}
-}
-
-// count adds rows of one slice.
-func (t *Table) count(d *Delta, rows []DeltaRow) {
-	at := rows[0].Slice
-	if at > t.line.open {
-		panic(fmt.Sprintf("window: a count at %d is later than its delta's clock %d", at, d.Clock))
-	}
-	t.first = min(t.first, at)
-	c := counting{t: t, slice: t.line.at(at)}
-	for t.starts[c.from] > at {
-		c.from++
-	}
-	if c.slice != nil && at < t.line.open {
-		t.merge.due = true
-	}
-	var found [resolveRows]resolved
-	for len(rows) > 0 {
-		some := rows[:min(len(rows), resolveRows)]
-		t.resolve(d, some, &found)
-		for i := range some {
-			c.add(d, &some[i], &found[i])
-		}
-		rows = rows[len(some):]
-	}
-}
-
-// topic finds or makes a topic with its T row.
-func (t *Table) topic(hash uint64, name []byte, category NameID) topicID {
-	id, ok := t.topics.find(hash, name)
-	if !ok {
-		id = t.topics.add(hash, name)
-		t.topics.at(id).row = t.rows.add(id, hash, t.family(false, category, NoName))
-	}
-	return id
-}
-
-// family finds or makes a family.
-func (t *Table) family(child bool, category, region NameID) uint32 {
-	key := familyKey{child, category, region}
-	if i, ok := t.rows.byKey[key]; ok {
-		return i
-	}
-	i := uint32(len(t.rows.families))
-	f := &family{index: i, child: child, category: category, region: region}
-	t.rows.families = append(t.rows.families, f)
-	t.rows.byKey[key] = i
-	t.rows.bytes += familyBytes
-	f.narrow = t.watches.byCell[cell{category: category, region: region}]
-	if !child {
-		t.rows.plain[region] = append(t.rows.plain[region], f)
-		f.wide = t.watches.byCell[cell{any: true, region: region}]
-	}
-	return i
-}
-
-const familyBytes = 320
-
-// counting adds to one slice and the windows from the from-th on.
-type counting struct {
-	t     *Table
-	slice *slice // nil: too old to be kept, counts in "all" only
-	from  int
-}
-
-// add counts one row of a delta.
-func (c *counting) add(d *Delta, r *DeltaRow, found *resolved) {
-	t := c.t
-	if found.topic == 0 {
-		topic := t.topic(r.Hash, d.Topic(r), r.Category)
-		found.topic, found.plain = topic+1, t.topics.at(topic).row
-	}
-	topic := found.topic - 1
-	if c.slice != nil {
-		c.slice.total = addSaturating(c.slice.total, r.Count)
-	}
-	c.addKey(topic, found.plain, r, NoName)
-	if r.Region == NoName {
-		return
-	}
-	if found.inRegion == 0 {
-		found.inRegion = t.plainIn(topic, r)
-	}
-	c.addKey(topic, found.inRegion, r, r.Region)
-}
-
-// plainIn finds or makes the TR row of a delta's row.
-func (t *Table) plainIn(topic topicID, r *DeltaRow) rowID {
-	if id := t.rows.findPlain(topic, r.Hash, r.Region); id != 0 {
-		return id
-	}
-	return t.rows.add(topic, r.Hash, t.family(false, r.Category, r.Region))
-}
-
-// addKey counts a delta's row under a plain row and, if that is forked, under
-// the category's child row.
-func (c *counting) addKey(topic topicID, plain rowID, r *DeltaRow, region NameID) {
-	t := c.t
-	p := &t.rows.pages[plain>>pageShift]
-	f, forked := t.rows.families[p.family], p.rows[plain&(pageRows-1)].link != 0
-	if !forked {
-		if f.category == r.Category {
-			c.addRow(plain, r.Count)
-			return
-		}
-		t.fork(topic, plain, r.Hash)
-	}
-	if r.Category != NoName {
-		child := t.rows.findChild(topic, r.Hash, r.Category, region)
-		if child == 0 {
-			child = t.addChild(topic, plain, r.Hash, r.Category, region)
-		}
-		c.addRow(child, r.Count)
-	}
-	c.addRow(plain, r.Count)
-}
-
-// addRow counts n under one row.
-func (c *counting) addRow(id rowID, n uint64) {
-	t := c.t
-	p := &t.rows.pages[id>>pageShift]
-	r, f := &p.rows[id&(pageRows-1)], t.rows.families[p.family]
-	for w := c.from; w < windows; w++ {
-		r.total[w] = addSaturating(r.total[w], n)
-		f.sum[w] = addSaturating(f.sum[w], n)
-	}
-	if !f.child && r.link != 0 {
-		for w := c.from; w < windows; w++ {
-			f.forked[w] = addSaturating(f.forked[w], n)
-		}
-	}
-	if c.slice != nil {
-		c.slice.add(id, n)
-	}
-	if f.wide != nil || f.narrow != nil {
-		t.notice(id, r, f, c.from, n)
+	f.leave(all, from, to)
+	if !f.child {
+		f.forked.leave(forked, from, to)
 	}
 }

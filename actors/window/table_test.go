@@ -5,8 +5,10 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"testing"
 
+	"github.com/crestdb/crest/actors/rank"
 	"github.com/crestdb/crest/actors/window"
 	"github.com/crestdb/crest/messages"
 )
@@ -213,33 +215,45 @@ func TestMergeOutlivedByItsSlices(t *testing.T) {
 	}
 }
 
-// TestTotalsThatOverflowComeBack: a total that has reached the greatest number
-// says "that many or more", and is right again when enough has left the window.
-func TestTotalsThatOverflowComeBack(t *testing.T) {
+// TestTotalsThatOverflow: what has been counted for ever exceeds the greatest
+// number, and stands there; the windows are still right.
+func TestTotalsThatOverflow(t *testing.T) {
 	table, b := newTable(), newBatch(64, 64, hashOf)
 	clock := 1_700_000_000 * messages.Second
 	count := func(n uint64) {
 		b.add(event{clock.Floor(messages.SliceLength), "t", "c", "", n})
+		b.add(event{clock.Floor(messages.SliceLength), "a smaller one", "c", "", 1})
 		table.Apply(b.flush(clock))
 	}
+	check := func(w messages.Window, want uint64) {
+		t.Helper()
+		for _, c := range []messages.Cell{{}, {Category: "c"}} {
+			q := &window.CountAsk{Topics: []string{"t"}, Window: w, E: clock, Cell: c}
+			if p := table.Count(q); p.Counts[0] != messages.ExactCount(want) || p.Total.Lower < want {
+				t.Errorf("window %v, %+v: %+v, want %d", w, c, p, want)
+			}
+			p := table.Top(topOf(table, w, c, 5))
+			if i := slices.IndexFunc(p.Rows, func(r rank.Row) bool { return r.Topic == "t" }); i < 0 && want > 0 || i >= 0 && p.Rows[i].Count.Lower != want {
+				t.Errorf("window %v, %+v: %+v, want %d", w, c, p.Rows, want)
+			}
+		}
+	}
 	count(5)
-	table.Raise("t", math.MaxUint64-10) // as if it had been counted
+	table.Top(topOf(table, messages.Window5m, messages.Cell{}, 5))
+	table.Raise("t", math.MaxUint64-10) // as if it had been counted long ago
 	count(20)
-	ask := func(w messages.Window) messages.Count {
-		return table.Top(topOf(table, w, messages.Cell{Category: "c"}, 1)).Rows[0].Count
-	}
-	if n := ask(messages.Window5m); n != messages.ExactCount(math.MaxUint64) {
-		t.Errorf("after the overflow: %+v", n)
-	}
+	check(messages.Window5m, 25)
+	check(messages.WindowAll, math.MaxUint64)
 	clock += 2 * messages.Minute
 	count(3)
 	clock += 3*messages.Minute + 10*messages.Second
 	table.Slide(clock) // the first two counts leave
-	for w, want := range map[messages.Window]uint64{messages.Window5m: 3, messages.Window(3 * messages.Minute): 0, messages.WindowAll: math.MaxUint64} {
-		p := table.Count(&window.CountAsk{Topics: []string{"t"}, Window: w, E: clock, Cell: messages.Cell{Category: "c"}})
-		if p.Counts[0] != messages.ExactCount(want) || w != messages.WindowAll && p.Total != messages.ExactCount(want) {
-			t.Errorf("window %v: %+v", w, p)
-		}
+	check(messages.Window5m, 3)
+	check(messages.Window(3*messages.Minute), 0)
+	check(messages.Window1h, 28)
+	check(messages.WindowAll, math.MaxUint64)
+	if p := table.Cells(&window.CellsAsk{Window: messages.Window5m, E: clock}); p.Total != messages.ExactCount(4) || p.Categories[0].Total != p.Total {
+		t.Errorf("cells: %+v", p)
 	}
 }
 

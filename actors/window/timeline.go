@@ -18,6 +18,7 @@ import (
 type timeline struct {
 	slices []*slice
 	open   messages.Micros // start of the open slice
+	spare  []uint64        // a buffer for the late entries of the next slice
 }
 
 // slot is the longest slice that the moment m may lie in by its age; kept:
@@ -59,8 +60,19 @@ func (l *timeline) at(m messages.Micros) *slice {
 		}
 	}
 	s := &slice{start: slot.Start}
+	if n > 0 && 4*len(l.slices[n-1].late) > cap(l.spare) {
+		s.late, l.spare = l.spare, nil
+	}
 	l.slices = slices.Insert(l.slices, i, s)
 	return s
+}
+
+// recycle keeps the greater of two buffers for a slice to come that will get
+// about as many entries as the one before.
+func (l *timeline) recycle(late []uint64) {
+	if cap(late) > cap(l.spare) && cap(late) <= spareMost {
+		l.spare = late[:0]
+	}
 }
 
 // search is where the slices that begin at m or later begin.

@@ -89,10 +89,11 @@ func (t *Table) best(v *view, c cell, k int) []rank.Item {
 // standard window, down to a least total.
 func (t *Table) behind(c cell, window int, last rank.Item, least uint64) (items []rank.Item) {
 	t.each(c, func(id rowID, r *row) {
-		if r.total[window] < least {
+		n := t.total(id, r, window)
+		if n < least {
 			return
 		}
-		if it := t.item(id, r, r.total[window]); rank.Precedes(&t.topics, &last, &it) {
+		if it := t.item(id, r, n); rank.Precedes(&t.topics, &last, &it) {
 			items = append(items, it)
 		}
 	})
@@ -133,8 +134,8 @@ func (t *Table) all(v *view, c *cells) []bounded {
 	gather := func(c cell, own bool) {
 		var items []rank.Item
 		t.each(c, func(id rowID, r *row) {
-			if r.total[v.within] > 0 {
-				items = append(items, t.item(id, r, r.total[v.within]))
+			if n := t.total(id, r, v.within); n > 0 {
+				items = append(items, t.item(id, r, n))
 			}
 		})
 		if !v.direct() {

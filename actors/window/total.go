@@ -13,7 +13,7 @@ func (t *Table) totalOf(v *view, c cell) (n uint64) {
 		for i := range parts {
 			n = addSaturating(n, t.partTotal(parts[i], v.base))
 		}
-		if n == math.MaxUint64 && v.derived() {
+		if n == math.MaxUint64 && v.base != allWindow && !v.direct() {
 			sum := t.sum(v.Interval)
 			return t.totalOf(&sum, c)
 		}
@@ -29,11 +29,12 @@ func (t *Table) totalOf(v *view, c cell) (n uint64) {
 
 // partTotal is a part's total in a standard window.
 func (t *Table) partTotal(p part, w int) (n uint64) {
-	if p.family.sum[w] == math.MaxUint64 { // that or more: add up
-		t.eachOf(p, func(_ rowID, r *row) { n = addSaturating(n, r.total[w]) })
+	f := p.family
+	if f.full() {
+		t.eachOf(p, func(id rowID, r *row) { n = addSaturating(n, t.total(id, r, w)) })
 		return n
 	}
-	return familyTotal{p.family.sum[w], p.family.forked[w]}.of(p.unforked)
+	return familyTotal{f.in(w), f.forked.in(w)}.of(p.unforked)
 }
 
 // sliceTotal is a slice's share of a cell's total.
@@ -129,11 +130,11 @@ func (t *Table) allTotals(v *view) func(cell) uint64 {
 	families := make([]familyTotal, len(t.rows.families))
 	if v.base >= 0 {
 		for i, f := range t.rows.families {
-			if f.sum[v.base] == math.MaxUint64 && v.derived() {
+			if f.full() && v.base != allWindow {
 				sum := t.sum(v.Interval)
 				return t.allTotals(&sum)
 			}
-			families[i] = familyTotal{f.sum[v.base], f.forked[v.base]}
+			families[i] = familyTotal{f.in(v.base), f.forked.in(v.base)}
 		}
 	}
 	for _, s := range v.plus {

@@ -1,7 +1,6 @@
 package window
 
 import (
-	"math"
 	"slices"
 
 	"github.com/crestdb/crest/messages"
@@ -71,17 +70,14 @@ func entries(s []*slice) (n int) {
 // direct: the counts are the running totals.
 func (v *view) direct() bool { return v.base >= 0 && len(v.plus) == 0 && len(v.minus) == 0 }
 
-// derived: the counts are differences of running totals, which cannot be told
-// from totals that stand at the greatest number.
-func (v *view) derived() bool { return v.base >= 0 && v.base != allWindow && !v.direct() }
-
 // counts fills out with the counts of rows, which ascend; 0 is no row.
 func (t *Table) counts(v *view, rows []rowID, out []uint64) {
 	var full []int
 	for i, id := range rows {
 		out[i] = 0
 		if v.base >= 0 && id != 0 {
-			if out[i] = t.rows.at(id).total[v.base]; out[i] == math.MaxUint64 && v.derived() {
+			r := t.rows.at(id)
+			if out[i] = r.in(v.base); r.full() && v.base != allWindow {
 				full = append(full, i)
 			}
 		}
@@ -95,14 +91,6 @@ func (t *Table) counts(v *view, rows []rowID, out []uint64) {
 	for _, i := range full {
 		out[i] = t.recount(rows[i], v.Interval)
 	}
-}
-
-// recount adds up a row's slices.
-func (t *Table) recount(id rowID, i Interval) (n uint64) {
-	for _, s := range t.line.between(i.Start, i.End) {
-		n = addSaturating(n, s.count(id, &t.scratch.sorter))
-	}
-	return n
 }
 
 // eachCount calls f with the index of every row of rows, which ascend, that has
@@ -152,7 +140,7 @@ func (t *Table) countOf(v *view, id rowID) uint64 {
 	case id == 0:
 		return 0
 	case v.direct():
-		return t.rows.at(id).total[v.base]
+		return t.total(id, t.rows.at(id), v.base)
 	}
 	var n [1]uint64
 	t.counts(v, []rowID{id}, n[:])

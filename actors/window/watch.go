@@ -143,8 +143,8 @@ func (t *Table) notice(id rowID, r *row, f *family, from int, n uint64) {
 func (t *Table) offer(w *watch, id rowID, r *row, from int, n uint64) {
 	for i := from; i < windows; i++ {
 		// A row that was beyond the threshold before is in already.
-		if total := r.total[i]; total >= w.least[i] && total-n <= w.least[i] && w.sets[i] != nil {
-			t.take(w.sets[i], id, r)
+		if total := r.in(i); total >= w.least[i] && total-n <= w.least[i] || r.full() {
+			t.take(w.sets[i], id, r, total)
 		}
 	}
 }
@@ -153,14 +153,16 @@ func (t *Table) offer(w *watch, id rowID, r *row, from int, n uint64) {
 func (t *Table) noticeNew(w *watch, id rowID) {
 	r := t.rows.at(id)
 	for i, s := range w.sets {
-		if s != nil && r.total[i] >= w.least[i] {
-			t.take(s, id, r)
-		}
+		t.take(s, id, r, t.total(id, r, i))
 	}
 }
 
-func (t *Table) take(s *watched, id rowID, r *row) {
-	it := t.item(id, r, r.total[s.window])
+// take offers a row to a set, if there is one.
+func (t *Table) take(s *watched, id rowID, r *row, total uint64) {
+	if s == nil {
+		return
+	}
+	it := t.item(id, r, total)
 	if s.Take(&t.topics, &it); s.Full() {
 		t.trim(s)
 	}
@@ -192,7 +194,7 @@ func (t *Table) choose(s *watched, k int) int {
 	sel.Reset(k, &t.topics)
 	for _, id := range s.Rows() {
 		r := t.rows.at(id)
-		n := r.total[s.window]
+		n := t.total(id, r, s.window)
 		if n < s.Least() || !t.ofCell(s.watch.cell, id, r) {
 			continue
 		}
@@ -241,9 +243,9 @@ func (t *Table) scan(sel *rank.Selection, c cell, window int) {
 		for _, p := range part.family.pages {
 			rows := t.rows.pages[p].rows
 			for i := range rows {
-				r := &rows[i]
-				if n := r.total[window]; n >= sel.Least() && (!part.unforked || r.link == 0) {
-					sel.Offer(t.item(p<<pageShift|uint32(i), r, n))
+				r, id := &rows[i], p<<pageShift|uint32(i)
+				if n := t.total(id, r, window); n >= sel.Least() && (!part.unforked || r.link == 0) {
+					sel.Offer(t.item(id, r, n))
 				}
 			}
 		}

@@ -97,7 +97,7 @@ func Mix(name string) (Config, error) {
 			Share: 0.25, Rise: 10 * time.Second, Hold: 15 * time.Second, HalfLife: 12 * time.Second,
 		}
 	default:
-		return Config{}, fmt.Errorf("workload %q: want one of %s", name, strings.Join(MixNames, ", "))
+		return Config{}, fmt.Errorf("workload: mix %q: want one of %s", name, strings.Join(MixNames, ", "))
 	}
 	return c, nil
 }
@@ -106,31 +106,31 @@ func Mix(name string) (Config, error) {
 func (c *Config) Validate() error {
 	switch {
 	case c.Start < 0:
-		return fmt.Errorf("Start %d: want 0 or more", c.Start)
+		return fmt.Errorf("workload: Start %d: want 0 or more", c.Start)
 	case !(c.Rate > 0 && c.Rate <= 1e9):
-		return fmt.Errorf("Rate %v: want above 0, at most 1e9", c.Rate)
+		return fmt.Errorf("workload: Rate %v: want above 0, at most 1e9", c.Rate)
 	case c.Topics < 1 || c.Topics > 1<<40:
-		return fmt.Errorf("Topics %d: want 1 to 2^40", c.Topics)
+		return fmt.Errorf("workload: Topics %d: want 1 to 2^40", c.Topics)
 	case !(c.Exponent >= 0 && c.Exponent <= 10):
-		return fmt.Errorf("Exponent %v: want 0 to 10", c.Exponent)
+		return fmt.Errorf("workload: Exponent %v: want 0 to 10", c.Exponent)
 	case c.Categories < 0 || c.Categories > len(CategoryNames):
-		return fmt.Errorf("Categories %d: want 0 to %d", c.Categories, len(CategoryNames))
+		return fmt.Errorf("workload: Categories %d: want 0 to %d", c.Categories, len(CategoryNames))
 	case c.Regions < 0 || c.Regions > len(RegionNames):
-		return fmt.Errorf("Regions %d: want 0 to %d", c.Regions, len(RegionNames))
+		return fmt.Errorf("workload: Regions %d: want 0 to %d", c.Regions, len(RegionNames))
 	case !(c.HomeShare >= 0 && c.HomeShare <= 1):
-		return fmt.Errorf("HomeShare %v: want 0 to 1", c.HomeShare)
+		return fmt.Errorf("workload: HomeShare %v: want 0 to 1", c.HomeShare)
 	case c.Users < 0:
-		return fmt.Errorf("Users %d: want 0 or more", c.Users)
+		return fmt.Errorf("workload: Users %d: want 0 or more", c.Users)
 	case c.MaxCount < 1 || c.MaxCount > messages.MaxCount:
-		return fmt.Errorf("MaxCount %d: want 1 to %d", c.MaxCount, messages.MaxCount)
+		return fmt.Errorf("workload: MaxCount %d: want 1 to %d", c.MaxCount, messages.MaxCount)
 	case !(c.Diurnal.Depth >= 0 && c.Diurnal.Depth < 1):
-		return fmt.Errorf("Diurnal.Depth %v: want 0 to below 1", c.Diurnal.Depth)
+		return fmt.Errorf("workload: Diurnal.Depth %v: want 0 to below 1", c.Diurnal.Depth)
 	case c.Diurnal.Depth > 0 && c.Diurnal.Period < time.Second:
-		return fmt.Errorf("Diurnal.Period %v: want 1s or more", c.Diurnal.Period)
+		return fmt.Errorf("workload: Diurnal.Period %v: want 1s or more", c.Diurnal.Period)
 	case !(c.Drift.Depth >= 0 && c.Drift.Depth <= 1):
-		return fmt.Errorf("Drift.Depth %v: want 0 to 1", c.Drift.Depth)
+		return fmt.Errorf("workload: Drift.Depth %v: want 0 to 1", c.Drift.Depth)
 	case c.Drift.Depth > 0 && c.Drift.Period < time.Second:
-		return fmt.Errorf("Drift.Period %v: want 1s or more", c.Drift.Period)
+		return fmt.Errorf("workload: Drift.Period %v: want 1s or more", c.Drift.Period)
 	}
 	return c.Crowds.validate()
 }
@@ -140,15 +140,15 @@ func (c *Crowds) validate() error {
 	case c.Every == 0:
 		return nil
 	case c.Every < time.Second:
-		return fmt.Errorf("Crowds.Every %v: want 0 (off), or 1s or more", c.Every)
+		return fmt.Errorf("workload: Crowds.Every %v: want 0 (off), or 1s or more", c.Every)
 	case c.First < 0:
-		return fmt.Errorf("Crowds.First %v: want 0s or more", c.First)
+		return fmt.Errorf("workload: Crowds.First %v: want 0s or more", c.First)
 	case !(c.Share > 0 && c.Share <= 0.9):
-		return fmt.Errorf("Crowds.Share %v: want above 0, at most 0.9", c.Share)
+		return fmt.Errorf("workload: Crowds.Share %v: want above 0, at most 0.9", c.Share)
 	case c.Rise < 0 || c.Hold < 0 || c.HalfLife < 0:
-		return fmt.Errorf("Crowds: Rise %v, Hold %v, HalfLife %v: want 0s or more", c.Rise, c.Hold, c.HalfLife)
+		return fmt.Errorf("workload: Crowds: Rise %v, Hold %v, HalfLife %v: want 0s or more", c.Rise, c.Hold, c.HalfLife)
 	case c.life() > 1000*c.Every:
-		return fmt.Errorf("Crowds: one lasts %v, more than 1,000 of them at a time", c.life())
+		return fmt.Errorf("workload: Crowds: one lasts %v, more than 1,000 of them at a time", c.life())
 	}
 	return nil
 }

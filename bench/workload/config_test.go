@@ -34,7 +34,7 @@ func TestValidateNamesTheField(t *testing.T) {
 		c := workload.DefaultConfig()
 		change(&c)
 		_, err := workload.New(c)
-		if err == nil || !strings.HasPrefix(err.Error(), want) {
+		if err == nil || !strings.HasPrefix(err.Error(), "workload: "+want) {
 			t.Errorf("%s: got error %v", want, err)
 		}
 	}

@@ -126,7 +126,10 @@ func (br *bodyReader) gunzip(ctx context.Context, body *bodyBuffer, wire *wire) 
 	if z == nil {
 		z = new(gzip.Reader)
 	}
-	defer br.gzips.Put(z)
+	defer func() {
+		_ = z.Reset(bytes.NewReader(nil)) // lets go of the body
+		br.gzips.Put(z)
+	}()
 	if err := z.Reset(wire); err != nil {
 		return broken("gzip", &sourceError{err})
 	}

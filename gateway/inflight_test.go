@@ -39,7 +39,7 @@ func TestBudgetServesFirstComeFirst(t *testing.T) {
 		}
 		var mu sync.Mutex
 		var order []int64
-		for _, n := range []int64{90, 10, 50} {
+		ask := func(n int64) {
 			go func() {
 				if err := b.take(t.Context(), n); err != nil {
 					t.Error(err)
@@ -50,8 +50,10 @@ func TestBudgetServesFirstComeFirst(t *testing.T) {
 			}()
 			synctest.Wait() // it has its place in the queue
 		}
+		ask(90)
 		b.give(40)
-		synctest.Wait()
+		ask(10)
+		ask(50)
 		if len(order) != 0 {
 			t.Fatalf("%v went before the first, who waits for 90", order)
 		}

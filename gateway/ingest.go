@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -59,8 +58,7 @@ type ingestConfig struct {
 	Logger  *slog.Logger
 }
 
-// maxBodyLimit bounds MaxBody: places in a body are kept in 32 bits.
-const maxBodyLimit = 1 << 30
+const maxBodyLimit = 1 << 30 // of MaxBody
 
 func (c *ingestConfig) validate() error {
 	switch {
@@ -200,134 +198,3 @@ func (in *ingest) cutOff(ctx context.Context) (context.Context, context.CancelFu
 	stop := context.AfterFunc(in.appends, cancel)
 	return ctx, func() { stop(); cancel() }
 }
-
-// prepared is a decoded body: its frame and what will be answered.
-type prepared struct {
-	builder *decode.Builder
-	charged int64 // bytes of the budget
-	frame   *messages.Frame
-	outcome *outcome
-}
-
-// prepare decodes a body as of a stamp, and releases it. The caller discards
-// the result.
-func (in *ingest) prepare(ctx context.Context, req *ingestRequest, body *bodyBuffer, stamp messages.Micros) (*prepared, error) {
-	b := in.builders.get(len(body.data))
-	p := &prepared{builder: b, charged: int64(max(len(body.data), b.Capacity()))}
-	if err := in.budget.take(ctx, p.charged); err != nil {
-		in.builders.put(b)
-		return nil, err
-	}
-	b.Reset(stamp)
-	err := decodeBody(b, req.media, body.data)
-	body.release()
-	// Text may grow where it is kept; that is known only now.
-	if more := int64(b.Capacity()) - p.charged; more > 0 {
-		in.budget.force(more)
-		p.charged += more
-	}
-	if err != nil {
-		in.discard(p)
-		return nil, broken400(req.media, err)
-	}
-	p.outcome = outcomeOf(b, req)
-	return p, nil
-}
-
-func decodeBody(b *decode.Builder, m media, body []byte) error {
-	switch m {
-	case mediaNDJSON:
-		return b.NDJSON(body)
-	case mediaMsgpack:
-		return b.Msgpack(body)
-	}
-	return b.JSON(body)
-}
-
-// discard gives back what prepare took.
-func (in *ingest) discard(p *prepared) {
-	in.builders.put(p.builder)
-	in.budget.give(p.charged)
-}
-
-// commit appends what was prepared, if there is anything, and settles what is
-// answered. With ack=none it does so behind the answer. landed, if not nil, is
-// called once it is known whether the frame is in the log, with the position
-// of a frame that is.
-func (in *ingest) commit(ctx context.Context, req *ingestRequest, p *prepared, landed func(messages.Position)) (*outcome, error) {
-	if landed == nil {
-		landed = func(messages.Position) {}
-	}
-	if p.outcome.accepted == 0 {
-		defer in.discard(p)
-		landed(nil)
-		in.counted(p.outcome)
-		return p.outcome, nil
-	}
-	if p.frame == nil {
-		p.frame = p.builder.Frame("", messages.BodyHash{})
-	}
-	if err := in.counter.Admit(ctx, p.frame, p.builder.IDs() || p.frame.Key != ""); err != nil {
-		in.discard(p)
-		landed(nil)
-		return nil, err
-	}
-	if !req.ackNone {
-		err := in.append(p, landed)
-		return p.outcome, err
-	}
-	atOnce := *p.outcome // the background sets the position in the other one
-	in.working.Add(1)    // within a request, so before Close waits
-	go func() {
-		defer in.working.Done()
-		if err := in.append(p, landed); err != nil {
-			in.stats.lost.Add(uint64(atOnce.accepted))
-			in.cfg.Logger.Error("events answered with ack=none are lost", "events", atOnce.accepted, "error", err)
-		}
-	}()
-	return &atOnce, nil
-}
-
-// append makes a frame durable. It does not end with the client's interest,
-// which would leave the frame's fate open; Close ends it.
-func (in *ingest) append(p *prepared, landed func(messages.Position)) error {
-	pos := make(messages.Position, in.cfg.Identity.Partitions)
-	err := in.log.Append(in.appends, p.frame, pos)
-	in.discard(p)
-	if err != nil {
-		landed(nil)
-		return fmt.Errorf("append events: %w", err)
-	}
-	p.outcome.position = pos.Token(in.cfg.Identity.ID)
-	in.counted(p.outcome)
-	landed(pos)
-	return nil
-}
-
-func (in *ingest) counted(o *outcome) {
-	in.stats.accepted.Add(uint64(o.accepted))
-	in.stats.rejected.Add(uint64(o.rejected))
-	if in.cfg.Counted != nil {
-		in.cfg.Counted(o.accepted, o.rejected)
-	}
-}
-
-// broken400 is the answer to a body that cannot be understood.
-func broken400(m media, err error) error {
-	detail := "The body is malformed at " + err.Error() + ". Nothing of it is counted."
-	extra := map[string]any{}
-	switch e := err.(type) {
-	case *decode.SyntaxError:
-		if e.Line > 0 {
-			extra["line"], extra["column"] = e.Line, e.Column
-		} else {
-			extra["offset"] = e.Offset
-		}
-	default:
-		detail = sentence(err.Error()) + " Send one event, or a batch of at least one."
-	}
-	return &refusal{status: http.StatusBadRequest, title: "Malformed body", detail: detail, extra: extra}
-}
-
-// positionToken is the token of a position that is encoded already.
-func positionToken(encoded []byte) string { return base64.RawURLEncoding.EncodeToString(encoded) }

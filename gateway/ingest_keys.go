@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/binary"
 	"net/http"
 
@@ -24,7 +25,7 @@ import (
 //
 // A repeat is answered by judging the body again as of the first stamp: what
 // was rejected then is rejected now, for the same reasons, and the answer is
-// the same byte by byte. Requests of which nothing was accepted append nothing
+// the same byte by byte (unless max-ahead was changed in between). Requests of which nothing was accepted append nothing
 // and are not remembered: judged again they may well be accepted, such as
 // events that were ahead of the clock.
 
@@ -111,7 +112,7 @@ func (in *ingest) repeat(ctx context.Context, req *ingestRequest, body *bodyBuff
 		return nil, err
 	}
 	defer in.discard(p)
-	p.outcome.position = positionToken(first.Position)
+	p.outcome.position = base64.RawURLEncoding.EncodeToString(first.Position) // as Position.Token does
 	in.stats.repeats.Add(1)
 	return p.outcome, nil
 }

@@ -209,6 +209,7 @@ func TestWrongRequestsAreRefused(t *testing.T) {
 		{"truncated msgpack", eventsPath, "\x81\xa5top", []string{typeHeader, packBody}, 400, "byte 1: announces 5 bytes"},
 		{"msgpack with bytes behind it", eventsPath, "\x91\x81\xa5topic\xa1a\xc0", []string{typeHeader, packBody}, 400, "byte 10: nothing may follow"},
 		{"msgpack that announces 4 G values", eventsPath, "\xdd\xff\xff\xff\xff", []string{typeHeader, packBody}, 400, "byte 0: announces 4294967295"},
+		{"msgpack that announces 4 G keys", eventsPath, "\xdf\xff\xff\xff\xff\xa1a", []string{typeHeader, packBody}, 400, "byte 0: announces 4294967295 keys"},
 		{"msgpack with invalid UTF-8", eventsPath, "\x81\xa5topic\xa2\xc3\x28", []string{typeHeader, packBody}, 400, "byte 8: invalid UTF-8"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -32,10 +32,10 @@ const MaxRejections = 100
 
 // Rejection says why one event of a body was not taken.
 type Rejection struct {
-	Index  int    `json:"index"`            // of the event in the body, from 0
-	Line   int    `json:"line,omitempty"`   // of NDJSON, from 1
-	Column int    `json:"column,omitempty"` // where the line is broken, in characters from 1
-	Reason string `json:"reason"`
+	Index  int // of the event in the body, from 0
+	Line   int // of NDJSON, from 1; else 0
+	Column int // where the line is broken, in characters from 1; else 0
+	Reason string
 }
 
 // Builder decodes bodies into the blocks of one frame. The zero value is not

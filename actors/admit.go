@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/crestdb/crest/messages"
@@ -16,9 +17,6 @@ import (
 // log is counted and remembered, whatever the memory it takes.
 func (e *Engine) Admit(ctx context.Context, f *messages.Frame, ids bool) error {
 	if err := e.Ready(); err != nil {
-		return err
-	}
-	if err := e.progress.failed(); err != nil {
 		return err
 	}
 	if lag := e.lag(); lag > e.cfg.MaxLag {
@@ -55,7 +53,7 @@ func (e *Engine) admitKnown(ctx context.Context, f *messages.Frame) error {
 		if b.Records == 0 {
 			continue
 		}
-		isNew, err := e.system.ask(e.shards[b.Partition], newKeys{b.Data}, timeout(ctx))
+		isNew, err := e.ask(ctx, e.shards[b.Partition], newKeys{slices.Clone(b.Data)})
 		if err != nil {
 			return unanswered(err)
 		}
@@ -72,8 +70,8 @@ func (e *Engine) admitKnown(ctx context.Context, f *messages.Frame) error {
 // tick moves log time on, at most once a second: a full dedup table forgets by
 // log time, and while everything with ids is refused nothing else moves it.
 func (e *Engine) tick(ctx context.Context) {
-	now, last := time.Now().UnixNano(), e.lastTick.Load()
-	if now-last < int64(time.Second) || !e.lastTick.CompareAndSwap(last, now) {
+	now, last := int64(e.sinceStart()), e.lastTick.Load()
+	if last != 0 && now-last < int64(time.Second) || !e.lastTick.CompareAndSwap(last, now) {
 		return
 	}
 	if err := e.appendAll(ctx, messages.FrameTick, nil); err != nil {
@@ -104,10 +102,10 @@ func (e *Engine) appendAll(ctx context.Context, kind messages.FrameKind, data []
 	return e.Await(ctx, pos)
 }
 
-// Seen tells what is known of an Idempotency-Key as of what its home partition
-// has counted.
+// Seen tells what a frame stamped from now on will meet under its
+// Idempotency-Key, as of what the key's home partition has counted.
 func (e *Engine) Seen(ctx context.Context, q *messages.KeyQuery) (messages.KeyVerdict, error) {
-	answer, err := e.system.ask(e.ingests[e.routes.Home(q.Key)], keyAsk{q}, timeout(ctx))
+	answer, err := e.ask(ctx, e.ingests[e.routes.Home(q.Key)], keyAsk{q, e.cfg.Now()})
 	if err != nil {
 		return messages.KeyVerdict{}, unanswered(err)
 	}

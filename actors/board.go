@@ -14,13 +14,13 @@ import (
 	"github.com/crestdb/crest/messages"
 )
 
-const (
-	// boardAge is how old a board may be before it is pulled again: a board
-	// asked ten thousand times a second is still pulled ten times.
-	boardAge = 100 * time.Millisecond
-	// boardIdle is how long a board lives after somebody last asked for it.
-	boardIdle = time.Minute
-)
+// boardAge is how old a board may be before it is pulled again: a board asked
+// ten thousand times a second is still pulled ten times.
+const boardAge = 100 * time.Millisecond
+
+// boardIdle is how long a board lives after somebody last asked for it. Tests
+// shorten it.
+var boardIdle = time.Minute
 
 // boardKey says which board: its identity is board/<window>:<category>:<region>.
 type boardKey struct {
@@ -153,7 +153,8 @@ type boardHandle struct {
 	actor   address
 	latest  atomic.Pointer[pulled]
 	size    atomic.Int64 // bytes
-	asked   atomic.Int64 // unix nanoseconds of the last query
+	asked   atomic.Int64 // when it was last asked for, since the engine's start
+	askers  atomic.Int64 // queries under way: while there are any it is not ended
 	retired func(*boardHandle)
 }
 
@@ -162,9 +163,14 @@ type boardHandle struct {
 type boardActor struct {
 	handle  *boardHandle
 	merger  address
+	now     func() time.Duration // since the engine's start
+	timer   *time.Timer
 	pulling *topQuestion // nil: no pull under way
 	waiting []boardWaiter
 }
+
+// lookIdle makes a board look whether anybody still asks for it.
+type lookIdle struct{}
 
 type boardWaiter struct {
 	query *messages.BoardQuery
@@ -177,7 +183,7 @@ type boardWaiter struct {
 func (a *boardActor) receive(m mail) {
 	switch b := m.body.(type) {
 	case started:
-		m.wakeAfter(boardIdle)
+		a.timer = m.after(boardIdle, lookIdle{})
 	case *messages.BoardQuery:
 		if p := a.handle.latest.Load(); p.serves(b) {
 			m.answer(p)
@@ -191,17 +197,20 @@ func (a *boardActor) receive(m mail) {
 		a.handle.size.Store(p.bytes())
 		a.pulling = nil
 		a.serve(m, p)
-	case error:
-		a.pulling = nil
-		a.refuse(m, b)
 	case failure:
 		a.pulling = nil
 		a.refuse(m, b.err)
-	case idle:
-		if quiet := time.Since(time.Unix(0, a.handle.asked.Load())); quiet >= boardIdle {
-			a.handle.retired(a.handle)
-			m.stop()
+	case lookIdle:
+		quiet := a.now() - time.Duration(a.handle.asked.Load())
+		if quiet < boardIdle || a.handle.askers.Load() > 0 {
+			a.timer = m.after(max(boardIdle-quiet, boardIdle/4), lookIdle{})
+			return
 		}
+		a.handle.retired(a.handle)
+		m.stop()
+	case stopping:
+		a.timer.Stop()
+		a.refuse(m, errGone) // the engine asks again, with a new board
 	}
 }
 
@@ -220,7 +229,7 @@ func (a *boardActor) pull(m mail) {
 		q.Categories = q.Categories || w.query.MaxPerCategory > 0
 	}
 	a.pulling = q
-	m.request(a.merger, q)
+	m.request(a.merger, asked{q, time.Now().Add(askTimeout)})
 }
 
 // serve answers those whom the pull satisfies; the rest waits for the next.
@@ -239,7 +248,7 @@ func (a *boardActor) serve(m mail, p *pulled) {
 
 func (a *boardActor) refuse(m mail, err error) {
 	for _, w := range a.waiting {
-		m.send(w.from, err)
+		m.send(w.from, failure{err: err})
 	}
 	a.waiting = a.waiting[:0]
 }

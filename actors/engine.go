@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/crestdb/crest/actors/window"
 	"github.com/crestdb/crest/messages"
@@ -71,8 +72,10 @@ type Engine struct {
 	ingests, shards []address
 	merger          address
 
-	lastTick atomic.Int64  // unix nanoseconds
-	spawned  atomic.Uint64 // boards so far; makes their actors' names unique
+	started   time.Time     // monotonic: what measures lengths of time here
+	lastTick  atomic.Int64  // nanoseconds since then; 0: none yet
+	spawned   atomic.Uint64 // boards so far; makes their actors' names unique
+	questions atomic.Int64  // under way
 
 	mu     sync.Mutex
 	boards map[boardKey]*boardHandle
@@ -95,10 +98,12 @@ func New(cfg Config) (*Engine, error) {
 		progress: newProgress(cfg.Identity.Partitions, cfg.Identity.Settings),
 		target:   make(messages.Position, cfg.Identity.Partitions),
 		boards:   make(map[boardKey]*boardHandle),
+		started:  time.Now(),
 	}
 	cfg.Log.Ends(e.target)
 	if err := e.spawn(); err != nil {
-		return nil, errors.Join(fmt.Errorf("start engine: %w", err), e.Close())
+		e.Close()
+		return nil, fmt.Errorf("start engine: %w", err)
 	}
 	return e, nil
 }
@@ -111,7 +116,7 @@ func (e *Engine) spawn() error {
 		}
 		e.shards = append(e.shards, shard)
 	}
-	merger, err := e.system.spawn("merger/local", &merger{shards: e.shards, clock: e.cfg.Identity.Clock, now: e.cfg.Now})
+	merger, err := e.system.spawn("merger/local", &merger{shards: e.shards, clock: e.cfg.Identity.Clock, now: e.cfg.Now, progress: e.progress})
 	if err != nil {
 		return err
 	}
@@ -136,12 +141,11 @@ func (e *Engine) spawn() error {
 
 // Close stops every actor and waits for it. What the log holds and was not yet
 // counted is counted after the next start.
-func (e *Engine) Close() error {
-	var errs []error
+func (e *Engine) Close() {
 	stop := func(actors ...address) {
 		for _, a := range actors {
 			if a != nil {
-				errs = append(errs, e.system.stop(a))
+				e.system.stop(a)
 			}
 		}
 	}
@@ -156,21 +160,23 @@ func (e *Engine) Close() error {
 	stop(e.merger)
 	stop(e.shards...)
 	e.system.shutdown()
-	return errors.Join(errs...)
 }
 
+func (e *Engine) sinceStart() time.Duration { return time.Since(e.started) }
+
 // Ready is nil once everything that was in the log at the start is counted;
-// before, messages.ErrNotReady with how far the replay is.
+// before, messages.ErrNotReady with how far the replay is. Once a partition has
+// failed it is messages.ErrPartition until the node is restarted.
 func (e *Engine) Ready() error {
+	if err := e.progress.failed(); err != nil {
+		return err
+	}
 	if e.ready.Load() {
 		return nil
 	}
 	if e.progress.covers(e.target) {
 		e.ready.Store(true)
 		return nil
-	}
-	if err := e.progress.failed(); err != nil {
-		return err
 	}
 	done, all := e.replayed()
 	return fmt.Errorf("%w: %d of %d entries", messages.ErrNotReady, done, all)

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/crestdb/crest/actors/actorstest"
+	"github.com/crestdb/crest/actors/rank"
 	"github.com/crestdb/crest/actors/window"
 	"github.com/crestdb/crest/messages"
 )
@@ -51,11 +52,7 @@ func (r *rig) start(change func(*Config)) {
 		r.t.Fatal(err)
 	}
 	r.Engine = e
-	r.t.Cleanup(func() {
-		if err := e.Close(); err != nil {
-			r.t.Error(err)
-		}
-	})
+	r.t.Cleanup(e.Close)
 	if err := e.WaitReady(r.ctx()); err != nil {
 		r.t.Fatal(err)
 	}
@@ -176,7 +173,7 @@ func TestBoardsReferToOneMoment(t *testing.T) {
 		}
 	})
 	for range 50 {
-		answer, err := r.system.ask(r.merger, &topQuestion{window.TopAsk{Window: messages.Window24h, K: 100}}, 5*time.Second)
+		answer, err := r.system.ask(r.merger, asked{&topQuestion{window.TopAsk{Window: messages.Window24h, K: 100}}, time.Now().Add(askTimeout)}, askTimeout)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -330,6 +327,12 @@ func TestABrokenLogStopsThePartitionLoudly(t *testing.T) {
 	if err := r.Admit(r.ctx(), r.frame(event("t", "", "", 1)), false); !errors.Is(err, messages.ErrPartition) {
 		t.Errorf("admit: %v", err)
 	}
+	if _, err := r.Board(r.ctx(), &messages.BoardQuery{Window: messages.Window1h, K: 1}); !errors.Is(err, messages.ErrPartition) {
+		t.Errorf("a board that lacks what was not read: %v", err)
+	}
+	if err := r.Ready(); !errors.Is(err, messages.ErrPartition) {
+		t.Errorf("ready: %v", err)
+	}
 }
 
 // panicky is a core that breaks at the first delta with rows.
@@ -394,5 +397,105 @@ func TestBoardsKeepToTheirMemory(t *testing.T) {
 		if used := r.BoardMemory(); used > 11*boardBytes {
 			t.Fatalf("%d boards asked for: %d bytes, share %d", i, used, r.cfg.BoardMemory)
 		}
+	}
+}
+
+// TestABoardAskedForBeforeTheFirstEvent must not move the shards' clocks to the
+// node clock: the events may be years old.
+func TestABoardAskedForBeforeTheFirstEvent(t *testing.T) {
+	r := newRig(t, messages.ClockEvent, nil)
+	q := &messages.BoardQuery{Window: messages.Window1h, K: 10}
+	b, err := r.Board(r.ctx(), q)
+	if err != nil || len(b.Rows) != 0 || b.Total.Upper != 0 {
+		t.Fatalf("board of nothing: %+v, %v", b, err)
+	}
+	e := event("old", "", "", 3)
+	e.HasTime, e.Time = true, 1_000_000_000*messages.Second
+	q.After = r.send(e)
+	b, err = r.Board(r.ctx(), q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(b.Rows) != 1 || b.AsOf != e.Time {
+		t.Errorf("as of %v: %+v, want one row as of %v", b.AsOf.Time(), b.Rows, e.Time.Time())
+	}
+}
+
+func TestManyBoardsAskedForAtOnceWithLittleRoom(t *testing.T) {
+	r := newRig(t, messages.ClockWall, func(c *Config) { c.BoardMemory = 4 * boardBytes })
+	pos := r.send(event("a", "", "", 1))
+	var wg sync.WaitGroup
+	for i := range 300 {
+		wg.Go(func() {
+			q := &messages.BoardQuery{Window: messages.Window(10+i) * messages.Window(messages.Second), K: 10, After: pos}
+			if b, err := r.Board(r.ctx(), q); err != nil || len(b.Rows) != 1 {
+				t.Errorf("board %d: %+v, %v", i, b, err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestIdleBoardsEnd(t *testing.T) {
+	idleBefore := boardIdle
+	boardIdle = 50 * time.Millisecond
+	defer func() { boardIdle = idleBefore }()
+	r := newRig(t, messages.ClockWall, nil)
+	for range 3 {
+		if _, err := r.Board(r.ctx(), &messages.BoardQuery{Window: messages.Window1h, K: 10}); err != nil {
+			t.Fatal(err)
+		}
+		for deadline := time.Now().Add(5 * time.Second); ; {
+			status, err := r.Status(r.ctx())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if status.Boards == 0 {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatal("a board that nobody asks for is still there after 5 s")
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
+// stuck is a core that answers slowly.
+type stuck struct {
+	Core
+	gate chan struct{}
+}
+
+func (s stuck) Top(q *window.TopAsk) *rank.Part {
+	<-s.gate
+	return s.Core.Top(q)
+}
+
+func TestQuestionsNobodyWaitsForAreDropped(t *testing.T) {
+	gate := make(chan struct{})
+	h := func([]byte) uint64 { return 0 }
+	r := newRig(t, messages.ClockWall, func(c *Config) {
+		c.NewCore = func() Core { return stuck{window.New(window.Config{Hash: h}), gate} }
+	})
+	ask := func(i int) {
+		q := &topQuestion{window.TopAsk{Window: messages.Window(10+i) * messages.Window(messages.Second), K: 10}}
+		_, err := r.system.ask(r.merger, asked{q, time.Now().Add(10 * time.Millisecond)}, 10*time.Millisecond)
+		if !errors.Is(err, errNoAnswer) {
+			t.Errorf("question %d: %v", i, err)
+		}
+	}
+	var wg sync.WaitGroup
+	for i := range 50 {
+		wg.Go(func() { ask(i) })
+	}
+	wg.Wait()
+	// One question is at work in each shard; the others must be dropped: the
+	// gate lets only one pass in each.
+	for range r.id.Partitions {
+		gate <- struct{}{}
+	}
+	if err := r.Await(r.ctx(), r.send(event("t", "", "", 1))); err != nil {
+		t.Fatal(err)
 	}
 }

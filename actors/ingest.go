@@ -79,10 +79,10 @@ func (g *ingest) take(b *messages.ReadBlock, d *window.Delta) error {
 // repeated tells whether a keyed block was there before, and accounts for it.
 func (g *ingest) repeated(b *messages.ReadBlock) bool {
 	key := g.hashes.key(b.Key)
-	e, seen := g.dedup.findKey(key)
+	e, seen := g.dedup.findKey(key, b.Stamp)
 	switch {
 	case !seen:
-		g.dedup.addKey(key, keyEntry{b.BodyHash, b.Stamp, b.Position})
+		g.dedup.addKey(key, keyEntry{body: b.BodyHash, stamp: b.Stamp, position: b.Position})
 	case e.body == b.BodyHash:
 		g.ledger.Duplicates += uint64(b.Records)
 	default:
@@ -158,9 +158,10 @@ func (g *ingest) seal(d *window.Delta) {
 	d.Settings = g.settings
 }
 
-// verdict tells what is known of an Idempotency-Key.
-func (g *ingest) verdict(q *messages.KeyQuery) messages.KeyVerdict {
-	e, seen := g.dedup.findKey(g.hashes.key(q.Key))
+// verdict tells what a frame with this stamp will meet under its
+// Idempotency-Key; one stamped later meets no more.
+func (g *ingest) verdict(q *messages.KeyQuery, stamp messages.Micros) messages.KeyVerdict {
+	e, seen := g.dedup.findKey(g.hashes.key(q.Key), stamp)
 	switch {
 	case !seen:
 		return messages.KeyVerdict{State: messages.KeyNew}

@@ -55,8 +55,12 @@ type ingestActor struct {
 	held   []*messages.Batch // counted, but not given back while filling is large
 }
 
-// keyAsk asks the home partition's ingest actor for an Idempotency-Key.
-type keyAsk struct{ query *messages.KeyQuery }
+// keyAsk asks the home partition's ingest actor for an Idempotency-Key, as a
+// frame with this stamp would meet it.
+type keyAsk struct {
+	query *messages.KeyQuery
+	stamp messages.Micros
+}
 
 func (a *ingestActor) receive(m mail) {
 	switch b := m.body.(type) {
@@ -74,7 +78,7 @@ func (a *ingestActor) receive(m mail) {
 		a.inFlight--
 		a.flush(m)
 	case keyAsk:
-		v := a.core.verdict(b.query)
+		v := a.core.verdict(b.query, b.stamp)
 		m.answer(&v)
 	case readFailed:
 		a.fail(b.err)
@@ -83,7 +87,12 @@ func (a *ingestActor) receive(m mail) {
 	}
 }
 
-func (a *ingestActor) failed(reason string) { a.progress.fail(a.partition, reason) }
+func (a *ingestActor) failed(reason string) {
+	a.progress.fail(a.partition, reason)
+	if a.reader != nil {
+		a.reader.stop()
+	}
+}
 
 func (a *ingestActor) fail(err error) {
 	a.logger.Error("partition stopped; reads of it fail until the node is restarted", "partition", a.partition, "offset", a.core.next, "error", err)

@@ -193,7 +193,7 @@ func TestKeyVerdicts(t *testing.T) {
 		{messages.KeyQuery{Key: "k", BodyHash: b.BodyHash}, messages.KeySeen},
 		{messages.KeyQuery{Key: "k", BodyHash: messages.BodyHash{2}}, messages.KeyConflict},
 	} {
-		got := g.verdict(&c.query)
+		got := g.verdict(&c.query, b.Stamp)
 		if got.State != c.want {
 			t.Errorf("%+v: %v, want %v", c.query, got.State, c.want)
 		}
@@ -252,5 +252,44 @@ func BenchmarkIngest(b *testing.B) {
 			}
 			b.ReportMetric(float64(time.Since(start).Nanoseconds())/float64(n), "ns/event")
 		})
+	}
+}
+
+// TestPartitionsAgreeOnAKey: a frame reaches two partitions whose arrivals have
+// come differently far; both must forget its key at the same later frame.
+func TestPartitionsAgreeOnAKey(t *testing.T) {
+	for seed := range uint64(200) {
+		rng := rand.New(rand.NewPCG(seed, 9))
+		id := testIdentity(messages.ClockWall)
+		var cores [2]*ingest
+		for i := range cores {
+			cores[i] = newIngest(id)
+		}
+		d := new(window.Delta)
+		now := 1_700_000_000 * messages.Second
+		for range 200 {
+			now += messages.Micros(rng.Int64N(int64(2 * messages.Minute)))
+			b := messages.ReadBlock{Kind: messages.FrameEvents, Stamp: now - messages.Micros(rng.Int64N(int64(20*messages.Second)))}
+			only := rng.IntN(3) // a frame of one partition alone moves its arrival
+			if only == 2 {
+				b.Key, b.BodyHash = fmt.Sprintf("key-%d", rng.IntN(4)), messages.BodyHash{byte(rng.IntN(2))}
+			}
+			var seen [2]bool
+			for i, g := range cores {
+				if only != 2 && only != i {
+					continue
+				}
+				b.Offset = g.next
+				if b.Key != "" {
+					_, seen[i] = g.dedup.findKey(g.hashes.key(b.Key), b.Stamp)
+				}
+				if err := g.take(&b, d); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if b.Key != "" && seen[0] != seen[1] {
+				t.Fatalf("seed %d: one partition knows %s at %v, the other does not", seed, b.Key, b.Stamp.Time())
+			}
+		}
 	}
 }

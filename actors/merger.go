@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/crestdb/crest/messages"
 )
@@ -17,22 +18,32 @@ import (
 // one after the other, and each release lets the shards apply what came
 // meanwhile: ingest is slowed down by asking, never stopped.
 type merger struct {
-	shards []address
-	clock  messages.Clock
-	now    func() messages.Micros
+	shards   []address
+	clock    messages.Clock
+	now      func() messages.Micros
+	progress *progress
 
 	last  uint64
 	open  map[uint64]*gather
 	queue []*gather // those that hold, in the order they came; the first is under way
 }
 
+// asked is a question to the merger. Past its deadline nobody waits for the
+// answer any more, and what has not begun is dropped.
+type asked struct {
+	question question
+	deadline time.Time
+}
+
 // gather is one question on its way to an answer.
 type gather struct {
 	id       uint64
+	deadline time.Time
 	question question
 	to       address
 	round    int
 	e        messages.Micros
+	counted  bool // e is a moment that shards may slide to
 	first    messages.Micros
 	parts    []any
 	applied  messages.Position
@@ -45,9 +56,12 @@ func (g *merger) receive(m mail) {
 	switch b := m.body.(type) {
 	case started:
 		g.open = make(map[uint64]*gather)
-	case question:
+	case asked:
+		if time.Now().After(b.deadline) {
+			return
+		}
 		g.last++
-		n := &gather{id: g.last, question: b, to: m.from()}
+		n := &gather{id: g.last, deadline: b.deadline, question: b.question, to: m.from()}
 		g.open[n.id] = n
 		if g.clock == messages.ClockEvent {
 			if g.queue = append(g.queue, n); len(g.queue) == 1 {
@@ -55,7 +69,7 @@ func (g *merger) receive(m mail) {
 			}
 			return
 		}
-		n.e = g.now()
+		n.e, n.counted = g.now(), true
 		g.ask(m, n)
 	case held:
 		if n := g.open[b.gather]; n != nil {
@@ -71,9 +85,9 @@ func (g *merger) receive(m mail) {
 	}
 }
 
-// failed: every later question is answered with the failure; nothing counted
-// is touched.
-func (g *merger) failed(string) {}
+// failed: no question can be answered any more, and with the event clock
+// shards may be held for ever.
+func (g *merger) failed(reason string) { g.progress.failAll(reason) }
 
 func (g *merger) hold(m mail, n *gather) {
 	n.holding, n.missing = true, len(g.shards)
@@ -88,10 +102,14 @@ func (g *merger) ask(m mail, n *gather) {
 	n.applied = make(messages.Position, len(g.shards))
 	n.first = n.e.Floor(messages.SliceLength)
 	n.missing = 1 // this function, until all asks are out
+	slide := n.e
+	if !n.counted {
+		slide = 0 // nothing was counted: the shards' clocks are still to be set by the first event
+	}
 	for p, s := range g.shards {
 		if body := n.question.ask(n.round, messages.Partition(p), n.e); body != nil {
 			n.missing++
-			m.request(s, &shardAsk{n.id, n.e, body})
+			m.request(s, &shardAsk{n.id, slide, n.deadline, body})
 		}
 	}
 	g.arrived(m, n)
@@ -135,8 +153,8 @@ func (g *merger) arrived(m mail, n *gather) {
 	case n.err != nil:
 		g.finish(m, n, n.err)
 	case n.parts == nil: // all hold
-		if n.e == 0 {
-			n.e = g.now() // no event yet
+		if n.counted = n.e != 0; !n.counted {
+			n.e = g.now()
 		}
 		g.ask(m, n)
 	default:
@@ -153,7 +171,7 @@ func (g *merger) arrived(m mail, n *gather) {
 func (g *merger) finish(m mail, n *gather, answer any) {
 	delete(g.open, n.id)
 	if err, ok := answer.(error); ok {
-		answer = fmt.Errorf("gather: %w", err)
+		answer = failure{err: fmt.Errorf("gather: %w", err)}
 	}
 	m.send(n.to, answer)
 	if !n.holding {
@@ -162,7 +180,12 @@ func (g *merger) finish(m mail, n *gather, answer any) {
 	for _, s := range g.shards {
 		m.send(s, release{n.id})
 	}
-	if g.queue = g.queue[1:]; len(g.queue) > 0 {
+	g.queue = g.queue[1:]
+	for len(g.queue) > 0 && time.Now().After(g.queue[0].deadline) {
+		delete(g.open, g.queue[0].id)
+		g.queue = g.queue[1:]
+	}
+	if len(g.queue) > 0 {
 		g.hold(m, g.queue[0])
 	}
 }

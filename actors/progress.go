@@ -51,6 +51,13 @@ func (p *progress) fail(i messages.Partition, reason string) {
 	p.wakeLocked()
 }
 
+// failAll marks every partition as failed.
+func (p *progress) failAll(reason string) {
+	for i := range messages.Partition(len(p.partitions)) {
+		p.fail(i, reason)
+	}
+}
+
 func (p *progress) wakeLocked() {
 	if p.changed != nil {
 		close(p.changed)

@@ -25,11 +25,12 @@ func (e *Engine) Board(ctx context.Context, q *messages.BoardQuery) (*messages.B
 		if err != nil {
 			return nil, err
 		}
-		h.asked.Store(time.Now().UnixNano())
 		if p := h.latest.Load(); p.serves(q) {
+			h.askers.Add(-1)
 			return p.board(q), nil
 		}
-		answer, err := e.system.ask(h.actor, q, timeout(ctx))
+		answer, err := e.ask(ctx, h.actor, q)
+		h.askers.Add(-1)
 		if errors.Is(err, errGone) && ctx.Err() == nil {
 			e.retire(h) // it ended while the query was on its way
 			continue
@@ -41,11 +42,13 @@ func (e *Engine) Board(ctx context.Context, q *messages.BoardQuery) (*messages.B
 	}
 }
 
-// board is the handle of a board, made on demand.
+// board is the handle of a board, made on demand, with one asker more.
 func (e *Engine) board(key boardKey) (*boardHandle, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if h := e.boards[key]; h != nil {
+		h.askers.Add(1)
+		h.asked.Store(int64(e.sinceStart()))
 		return h, nil
 	}
 	if e.boards == nil {
@@ -53,9 +56,10 @@ func (e *Engine) board(key boardKey) (*boardHandle, error) {
 	}
 	e.makeRoomLocked()
 	h := &boardHandle{key: key, retired: e.retire}
-	h.asked.Store(time.Now().UnixNano())
+	h.askers.Add(1)
+	h.asked.Store(int64(e.sinceStart()))
 	h.size.Store(boardBytes)
-	a, err := e.system.spawn(fmt.Sprintf("%s#%d", key.identity(), e.spawned.Add(1)), &boardActor{handle: h, merger: e.merger})
+	a, err := e.system.spawn(fmt.Sprintf("%s#%d", key.identity(), e.spawned.Add(1)), &boardActor{handle: h, merger: e.merger, now: e.sinceStart})
 	if err != nil {
 		return nil, err
 	}
@@ -67,18 +71,25 @@ func (e *Engine) board(key boardKey) (*boardHandle, error) {
 // makeRoomLocked ends boards that nobody has asked for lately until the others
 // and a new one have room in their share of memory. Of a handful, taken as the
 // map gives them, the one longest not asked for goes: close enough to the order
-// of all. A board that is asked for again is simply pulled again.
+// of all. A board that is asked for again is simply pulled again. Boards that
+// somebody waits for stay; there are no more of those than questions under way.
 func (e *Engine) makeRoomLocked() {
-	for e.boardMemoryLocked()+boardBytes > e.cfg.BoardMemory && len(e.boards) > 0 {
+	for e.boardMemoryLocked()+boardBytes > e.cfg.BoardMemory {
 		var idlest *boardHandle
 		seen := 0
 		for _, h := range e.boards {
+			if h.askers.Load() > 0 {
+				continue
+			}
 			if idlest == nil || h.asked.Load() < idlest.asked.Load() {
 				idlest = h
 			}
 			if seen++; seen == 16 {
 				break
 			}
+		}
+		if idlest == nil {
+			return
 		}
 		delete(e.boards, idlest.key)
 		e.system.end(idlest.actor)
@@ -91,6 +102,7 @@ func (e *Engine) retire(h *boardHandle) {
 	defer e.mu.Unlock()
 	if e.boards[h.key] == h {
 		delete(e.boards, h.key)
+		e.system.forget(h.actor)
 	}
 }
 
@@ -128,14 +140,29 @@ func gatherAs[T any](ctx context.Context, e *Engine, q question, after messages.
 	if err := e.await(ctx, after); err != nil {
 		return nil, err
 	}
-	answer, err := e.system.ask(e.merger, q, timeout(ctx))
+	answer, err := e.ask(ctx, e.merger, asked{q, time.Now().Add(timeout(ctx))})
 	if err != nil {
 		return nil, unanswered(err)
 	}
 	return answer.(*T), nil
 }
 
-// await is Await for queries: nothing is answered before the log is replayed.
+// ask puts a question to an actor. Only maxQuestions are under way at once: one
+// more is refused, so that asking more than can be answered makes no queue.
+func (e *Engine) ask(ctx context.Context, to address, body any) (any, error) {
+	if e.questions.Add(1) > maxQuestions {
+		e.questions.Add(-1)
+		return nil, &messages.RefusedError{Reason: "too many questions are under way; ask again later", RetryAfter: time.Second}
+	}
+	defer e.questions.Add(-1)
+	return e.system.ask(to, body, timeout(ctx))
+}
+
+// maxQuestions bounds the questions that wait for an answer at once.
+const maxQuestions = 1024
+
+// await is Await for queries: nothing is answered before the log is replayed,
+// nor once a partition has failed, since every answer has a share of each.
 func (e *Engine) await(ctx context.Context, after messages.Position) error {
 	if err := e.Ready(); err != nil {
 		return err
@@ -156,8 +183,8 @@ func timeout(ctx context.Context) time.Duration {
 
 // unanswered is the error of a question that a shard did not get to in time.
 func unanswered(err error) error {
-	if errors.Is(err, errNoAnswer) {
-		return fmt.Errorf("%w: %w", messages.ErrBehind, err)
+	if errors.Is(err, errNoAnswer) || errors.Is(err, errGone) {
+		return fmt.Errorf("%w: %w", messages.ErrBusy, err)
 	}
 	return err
 }

@@ -1,6 +1,8 @@
 package actors
 
 import (
+	"time"
+
 	"github.com/crestdb/crest/actors/rank"
 	"github.com/crestdb/crest/actors/window"
 	"github.com/crestdb/crest/messages"
@@ -51,9 +53,10 @@ type mailedDelta struct {
 // shardAsk asks for a part of an answer at engine time e. The body is one of
 // window's asks, or a *messages.Frame to be checked for new keys.
 type shardAsk struct {
-	gather uint64
-	e      messages.Micros
-	body   any
+	gather   uint64
+	e        messages.Micros
+	deadline time.Time // past it nobody waits for the answer
+	body     any
 }
 
 // shardPart answers a shardAsk.
@@ -139,6 +142,9 @@ func (a *shardActor) apply(m mail, d *window.Delta, from address) {
 }
 
 func (a *shardActor) ask(q *shardAsk) (any, error) {
+	if time.Now().After(q.deadline) {
+		return nil, errNoAnswer
+	}
 	a.core.Slide(q.e)
 	switch b := q.body.(type) {
 	case *window.TopAsk:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -42,9 +43,6 @@ type failure struct {
 	request any
 }
 
-// idle arrives when nothing else did for the time set with wakeAfter.
-type idle struct{}
-
 func (m mail) self() address { return m.ctx.Self() }
 
 // from is who sent the message, nil if nobody waits for an answer.
@@ -72,8 +70,11 @@ func (m mail) inbox() func(body any) {
 	return func(body any) { root.Send(self, body) }
 }
 
-// wakeAfter asks for an idle message after d without others.
-func (m mail) wakeAfter(d time.Duration) { m.ctx.SetReceiveTimeout(d) }
+// after sends body to this actor in d.
+func (m mail) after(d time.Duration, body any) *time.Timer {
+	send := m.inbox()
+	return time.AfterFunc(d, func() { send(body) })
+}
 
 // stop ends this actor after this message.
 func (m mail) stop() { m.ctx.Stop(m.ctx.Self()) }
@@ -85,6 +86,9 @@ func (m mail) stop() { m.ctx.Stop(m.ctx.Self()) }
 type system struct {
 	actors *actor.ActorSystem
 	log    *slog.Logger
+
+	mu    sync.Mutex
+	hosts map[string]*host // running, by the id of their address
 }
 
 func newSystem(log *slog.Logger) *system {
@@ -94,12 +98,13 @@ func newSystem(log *slog.Logger) *system {
 		// operator is reported by the actors themselves.
 		actors: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet })),
 		log:    log,
+		hosts:  make(map[string]*host),
 	}
 }
 
 // spawn starts an actor under a name that no running actor has.
 func (s *system) spawn(name string, b behaviour) (address, error) {
-	h := &host{behaviour: b, name: name, log: s.log}
+	h := &host{behaviour: b, name: name, log: s.log, gone: make(chan struct{})}
 	// The default supervisor would restart a panicked actor with empty state.
 	supervisor := actor.NewOneForOneStrategy(0, 0, func(any) actor.Directive { return actor.StopDirective })
 	props := actor.PropsFromProducer(func() actor.Actor { return h }, actor.WithSupervisor(supervisor), actor.WithGuardian(supervisor))
@@ -107,6 +112,9 @@ func (s *system) spawn(name string, b behaviour) (address, error) {
 	if err != nil {
 		return nil, fmt.Errorf("spawn actor %s: %w", name, err)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hosts[pid.Id] = h
 	return pid, nil
 }
 
@@ -139,11 +147,31 @@ func (s *system) ask(to address, body any, timeout time.Duration) (any, error) {
 	return answer, nil
 }
 
-// stop ends an actor after the messages it has, and waits for it.
-func (s *system) stop(a address) error { return s.actors.Root.PoisonFuture(a).Wait() }
+// stop ends an actor after the message it has under way and waits for it. What
+// is in its mailbox is dropped.
+func (s *system) stop(a address) {
+	s.mu.Lock()
+	h := s.hosts[a.Id]
+	delete(s.hosts, a.Id)
+	s.mu.Unlock()
+	s.actors.Root.Stop(a)
+	if h != nil {
+		<-h.gone
+	}
+}
 
 // end stops an actor after the messages it has, without waiting for it.
-func (s *system) end(a address) { s.actors.Root.Poison(a) }
+func (s *system) end(a address) {
+	s.forget(a)
+	s.actors.Root.Poison(a)
+}
+
+// forget is for an actor that ends by itself.
+func (s *system) forget(a address) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.hosts, a.Id)
+}
 
 // shutdown ends the system; every actor has been stopped before.
 func (s *system) shutdown() { s.actors.Shutdown() }
@@ -155,6 +183,7 @@ type host struct {
 	behaviour behaviour
 	name      string
 	log       *slog.Logger
+	gone      chan struct{} // closed when the actor has ended
 	dead      error
 }
 
@@ -165,8 +194,9 @@ func (h *host) Receive(ctx actor.Context) {
 		body = started{}
 	case *actor.Stopping:
 		body = stopping{}
-	case *actor.ReceiveTimeout:
-		body = idle{}
+	case *actor.Stopped:
+		close(h.gone)
+		return
 	case actor.SystemMessage, actor.AutoReceiveMessage:
 		return
 	}

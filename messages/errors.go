@@ -15,6 +15,8 @@ var (
 	ErrNotReady = errors.New("the node is replaying its log")
 	// ErrBehind: After was not reached in time.
 	ErrBehind = errors.New("the position asked for is not counted yet")
+	// ErrBusy: the node did not get to the question in time.
+	ErrBusy = errors.New("the node did not answer in time")
 	// ErrPartition: a partition has failed; answers that need it cannot be given.
 	ErrPartition = errors.New("a partition has failed")
 )

@@ -66,7 +66,7 @@ func (r *Recount) Take(b *messages.ReadBlock) {
 		return
 	}
 	if b.Key != "" {
-		if k, ok := r.keys[b.Key]; ok && k.until > r.arrival {
+		if k, ok := r.keys[b.Key]; ok && k.until > b.Stamp {
 			if k.body == b.BodyHash {
 				r.Ledger.Duplicates += uint64(b.Records)
 			} else {
@@ -74,7 +74,7 @@ func (r *Recount) Take(b *messages.ReadBlock) {
 			}
 			return
 		}
-		r.keys[b.Key] = seenKey{b.BodyHash, r.forgottenAt()}
+		r.keys[b.Key] = seenKey{b.BodyHash, r.forgottenAt(b.Stamp)}
 	}
 	data := b.Data
 	for range b.Records {
@@ -87,12 +87,13 @@ func (r *Recount) Take(b *messages.ReadBlock) {
 	}
 }
 
-// forgottenAt is the arrival at which something first seen now is forgotten:
-// a window after the end of its quarter of a window.
-func (r *Recount) forgottenAt() messages.Micros {
+// forgottenAt is when something first seen at a moment is forgotten: a window
+// after the end of its quarter of a window. Ids go by arrivals, keys by the
+// stamps of their frames.
+func (r *Recount) forgottenAt(seen messages.Micros) messages.Micros {
 	window := messages.Micros(r.settings.DedupWindow / time.Microsecond)
 	quarter := window / 4
-	return r.arrival.Floor(quarter) + quarter + window
+	return seen.Floor(quarter) + quarter + window
 }
 
 func (r *Recount) record(rec *messages.Record, stamp messages.Micros) {
@@ -102,7 +103,7 @@ func (r *Recount) record(rec *messages.Record, stamp messages.Micros) {
 			r.Ledger.Duplicates++
 			return
 		}
-		r.ids[id] = r.forgottenAt()
+		r.ids[id] = r.forgottenAt(r.arrival)
 	}
 	at := stamp
 	if rec.HasTime {

@@ -28,6 +28,7 @@ type Clock struct {
 	now      messages.Micros // last value given out
 	asOf     messages.Micros // mono at that moment
 	gapSince messages.Micros // mono when a forward gap was first seen; 0: none
+	drift    messages.Micros // time gone by that no drift was taken for yet
 	slewing  bool
 }
 
@@ -69,7 +70,10 @@ func (c *Clock) Now() messages.Micros {
 		c.now += gone / 2
 	default:
 		c.slewing, c.gapSince = false, 0
-		c.now += max(0, gone+min(max(ahead, -gone/driftPart), gone/driftPart))
+		c.drift += gone
+		most := c.drift / driftPart
+		c.drift -= most * driftPart
+		c.now += max(0, gone+min(max(ahead, -most), most))
 	}
 	return c.now
 }

@@ -63,7 +63,10 @@ func DefaultConfig() Config {
 	}
 }
 
-const minMemory = 32 << 20
+const (
+	minMemory  = 32 << 20
+	maxMaxBody = 128 << 20 // a frame made of a larger body might exceed what the log takes
+)
 
 // Validate names the first field out of range, its value and the range.
 func (c *Config) Validate() error {
@@ -78,8 +81,8 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("memory %d: want at least %d bytes (32MiB)", c.Memory, int64(minMemory))
 	case c.DedupMemory < 0 || c.DedupMemory > c.Memory/2:
 		return fmt.Errorf("dedup-memory %d: want at most half of memory (%d)", c.DedupMemory, c.Memory/2)
-	case c.MaxBody != 0 && (c.MaxBody < 1<<10 || c.MaxBody > c.Memory/8):
-		return fmt.Errorf("max-body %d: want 1KiB to an eighth of memory (%d)", c.MaxBody, c.Memory/8)
+	case c.MaxBody != 0 && (c.MaxBody < 1<<10 || c.MaxBody > min(c.Memory/16, maxMaxBody)):
+		return fmt.Errorf("max-body %d: want 1KiB to a sixteenth of memory and at most 128MiB (%d)", c.MaxBody, min(c.Memory/16, maxMaxBody))
 	case c.MinFree < 0:
 		return fmt.Errorf("min-free %d: want 0 or more", c.MinFree)
 	case c.MaxLag == 0:
@@ -90,6 +93,9 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("clock %v: want wall or event", *c.Clock)
 	case c.Logger == nil:
 		return fmt.Errorf("logger is missing")
+	}
+	if s := c.Split(); s.Engine < c.Memory/8 {
+		return fmt.Errorf("dedup-memory %d and max-body %d leave the engine %d bytes of memory %d: want an eighth at least", s.Dedup, c.maxBody(), s.Engine, c.Memory)
 	}
 	return c.settings(messages.DefaultSettings()).Validate()
 }
@@ -146,7 +152,7 @@ func (c *Config) Split() Split {
 	if s.Dedup == 0 {
 		s.Dedup = c.Memory / 4
 	}
-	s.Engine = max(c.Memory/16, c.Memory-s.Dedup-s.Bodies-s.LogTail-s.LogCache-2*s.LogGroup-s.Boards-s.Answers)
+	s.Engine = c.Memory - (s.Dedup + s.Bodies + s.LogTail + s.LogCache + 2*s.LogGroup + s.Boards + s.Answers)
 	return s
 }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"path/filepath"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/crestdb/crest/actors"
@@ -24,6 +25,8 @@ type Node struct {
 	clock    *Clock
 	started  time.Time
 	ready    chan struct{}
+
+	readyOnce sync.Once
 }
 
 // New takes the address and opens the log. Run does the rest; a node that is
@@ -88,7 +91,8 @@ func (n *Node) Run(ctx context.Context) error {
 		return errors.Join(err, n.Close())
 	}
 	err = n.serve(ctx, engine)
-	return errors.Join(err, wrap("stop engine", engine.Close()), wrap("close log", n.log.Close()))
+	engine.Close()
+	return errors.Join(err, wrap("close log", n.log.Close()))
 }
 
 // serve runs the gateway over the engine until ctx ends.
@@ -126,16 +130,44 @@ func (n *Node) start(ctx context.Context, engine *actors.Engine) error {
 		return nil
 	}
 	n.cfg.Logger.Info("log replayed", "took", time.Since(n.started).Round(time.Millisecond), "frames", n.log.Stats().Frames)
-	have := engine.Settings()
-	if want := n.cfg.settings(have); want != have {
-		if err := engine.SetSettings(ctx, want); err != nil {
-			return fmt.Errorf("change the log's settings: %w", err)
-		}
-		n.cfg.Logger.Info("the log's settings are changed from here on", "from", have, "to", want)
+	if err := n.applySettings(ctx, engine); err != nil {
+		return err
 	}
-	close(n.ready)
+	n.markReady()
 	return nil
 }
+
+// applySettings brings the log's settings to what was asked for. While the log
+// takes nothing (a full disk) they stay as they are, and reads are answered.
+func (n *Node) applySettings(ctx context.Context, engine *actors.Engine) error {
+	have := engine.Settings()
+	want := n.cfg.settings(have)
+	if want == have {
+		return nil
+	}
+	for {
+		err := engine.SetSettings(ctx, want)
+		if err == nil {
+			n.cfg.Logger.Info("the log's settings are changed from here on", "from", have, "to", want)
+			return nil
+		}
+		if !errors.Is(err, messages.ErrStopped) {
+			return fmt.Errorf("change the log's settings: %w", err)
+		}
+		n.cfg.Logger.Warn("the log takes nothing, so its settings stay as they are for now", "error", err)
+		n.markReady()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(settingsRetry):
+		}
+	}
+}
+
+const settingsRetry = 5 * time.Second
+
+// markReady tells that the node answers; the first call counts.
+func (n *Node) markReady() { n.readyOnce.Do(func() { close(n.ready) }) }
 
 func (n *Node) engineConfig() actors.Config {
 	split := n.cfg.Split()

@@ -59,7 +59,7 @@ func (o *outcome) write(w http.ResponseWriter) error {
 		return &refusal{
 			status: http.StatusUnprocessableEntity,
 			title:  "Event rejected",
-			detail: sentence(errors[0].Reason) + " Nothing is counted.",
+			detail: "The event was rejected: " + errors[0].Reason + ". Nothing is counted.",
 			extra:  map[string]any{"errors": errors},
 		}
 	case !o.batch:

@@ -22,15 +22,11 @@ func (e *Engine) Admit(ctx context.Context, f *messages.Frame, ids bool) error {
 	if lag := e.lag(); lag > e.cfg.MaxLag {
 		return &messages.RefusedError{Reason: fmt.Sprintf("the engine is behind by %d log entries; send slower", lag), RetryAfter: time.Second}
 	}
-	if ids {
-		for i := range f.Blocks {
-			if e.progress.full(f.Blocks[i].Partition) {
-				e.tick(ctx)
-				return &messages.RefusedError{
-					Reason:     "the table of event ids and Idempotency-Keys is full; it empties as the dedup window moves on. Send slower, or raise --dedup-memory or shorten --dedup-window",
-					RetryAfter: time.Second,
-				}
-			}
+	if ids && e.progress.dedupBytes() >= e.cfg.DedupMemory {
+		e.tick(ctx)
+		return &messages.RefusedError{
+			Reason:     "the table of event ids and Idempotency-Keys is full; it empties as the dedup window moves on. Send slower, or raise --dedup-memory or shorten --dedup-window",
+			RetryAfter: time.Second,
 		}
 	}
 	if e.progress.engineBytes() >= e.cfg.EngineMemory {

@@ -128,7 +128,6 @@ func (e *Engine) spawn() error {
 			log:       e.cfg.Log,
 			shard:     e.shards[p],
 			progress:  e.progress,
-			dedupMax:  max(1, e.cfg.DedupMemory/int64(e.cfg.Identity.Partitions)),
 			logger:    e.cfg.Logger,
 		})
 		if err != nil {

@@ -43,7 +43,6 @@ type ingestActor struct {
 	log       Log
 	shard     address
 	progress  *progress
-	dedupMax  int64 // bytes of this partition's share
 	logger    *slog.Logger
 
 	filling  *window.Delta
@@ -118,8 +117,7 @@ func (a *ingestActor) flush(m mail) {
 	if a.dirty && len(a.spare) > 0 && (a.inFlight == 0 || full) {
 		d := a.filling
 		a.core.seal(d)
-		bytes, next := a.core.dedup.bytes()
-		d.Dedup, d.DedupFull = bytes, next >= a.dedupMax
+		d.Dedup, d.DedupNext = a.core.dedup.bytes()
 		d.Combine = a.core.combine.bytes()
 		m.request(a.shard, d)
 		a.inFlight++

@@ -15,13 +15,13 @@ type progress struct {
 	mu sync.Mutex
 	// partitions are immutable once stored; replaced whole.
 	partitions []*messages.PartitionStatus
-	dedupFull  []bool
+	dedup      []int64 // bytes of each one's dedup tables, the next growth included
 	// changed is closed at the next write; nil while nobody waits.
 	changed chan struct{}
 }
 
 func newProgress(partitions int, settings messages.Settings) *progress {
-	p := &progress{partitions: make([]*messages.PartitionStatus, partitions), dedupFull: make([]bool, partitions)}
+	p := &progress{partitions: make([]*messages.PartitionStatus, partitions), dedup: make([]int64, partitions)}
 	for i := range p.partitions {
 		p.partitions[i] = &messages.PartitionStatus{Settings: settings}
 	}
@@ -29,13 +29,13 @@ func newProgress(partitions int, settings messages.Settings) *progress {
 }
 
 // publish stores a partition's state; s must not change afterwards.
-func (p *progress) publish(i messages.Partition, s *messages.PartitionStatus, dedupFull bool) {
+func (p *progress) publish(i messages.Partition, s *messages.PartitionStatus, dedup int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if failed := p.partitions[i].Failed; failed != "" {
 		s.Failed = failed
 	}
-	p.partitions[i], p.dedupFull[i] = s, dedupFull
+	p.partitions[i], p.dedup[i] = s, dedup
 	p.wakeLocked()
 }
 
@@ -182,11 +182,16 @@ func (p *progress) failed() error {
 	return nil
 }
 
-// full tells whether a partition's dedup table is full.
-func (p *progress) full(i messages.Partition) bool {
+// dedupBytes is what all dedup tables hold. They share one budget: a single
+// topic with an id on every event may take all of it.
+func (p *progress) dedupBytes() int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.dedupFull[i]
+	var n int64
+	for _, b := range p.dedup {
+		n += b
+	}
+	return n
 }
 
 // engineBytes is what all shards hold of the engine's memory.

@@ -103,10 +103,9 @@ func splitTopics(topics []string, routes messages.Routes) split {
 // (topic "") is asked of every shard and added up.
 type seriesQuestion struct {
 	*messages.SeriesQuery
-	split    split
-	totalAt  []int // where "" stands in Topics
-	n        int   // points
-	startsOf func(e messages.Micros) messages.Micros
+	split   split
+	totalAt []int // where "" stands in Topics
+	n       int   // points
 }
 
 func newSeriesQuestion(q *messages.SeriesQuery, routes messages.Routes) *seriesQuestion {
@@ -273,8 +272,8 @@ func sortTotals(totals map[string]messages.Count) []messages.CellTotal {
 	return out
 }
 
-// partsOf are a round's parts with their type, by partition; nil parts are
-// left out only at the end of the list, so indexes stay partitions.
+// partsOf are the parts of a round in which every shard was asked, with their
+// type, by partition.
 func partsOf[T any](g gathered) []T {
 	parts := make([]T, len(g.parts))
 	for i, p := range g.parts {

@@ -137,7 +137,7 @@ func (a *shardActor) apply(m mail, d *window.Delta, from address) {
 	}
 	s.Memory.Dedup = d.Dedup
 	s.Memory.Combine += d.Combine
-	a.progress.publish(a.partition, s, d.DedupFull)
+	a.progress.publish(a.partition, s, d.DedupNext)
 	m.send(from, d)
 }
 

@@ -43,8 +43,6 @@ type failure struct {
 	request any
 }
 
-func (m mail) self() address { return m.ctx.Self() }
-
 // from is who sent the message, nil if nobody waits for an answer.
 func (m mail) from() address { return m.ctx.Sender() }
 
@@ -117,9 +115,6 @@ func (s *system) spawn(name string, b behaviour) (address, error) {
 	s.hosts[pid.Id] = h
 	return pid, nil
 }
-
-// send delivers a message from outside any actor.
-func (s *system) send(to address, body any) { s.actors.Root.Send(to, body) }
 
 // Errors of ask: the time is up; the actor has ended.
 var (

@@ -84,7 +84,7 @@ func problemOf(err error, timeout time.Duration) *refusal {
 		return later(http.StatusServiceUnavailable, "Partition failed", sentence(err.Error())+" Its node must be restarted; GET /api/v1/status names the partition.", 10*time.Second)
 	case errors.Is(err, messages.ErrBehind):
 		return later(http.StatusServiceUnavailable, "Not counted yet", sentence(err.Error())+" Ask again.", retryAfter)
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, messages.ErrBusy):
 		return later(http.StatusServiceUnavailable, "Timed out", fmt.Sprintf("The engine did not answer within %v. Ask again; if this lasts, the node is overloaded.", timeout), retryAfter)
 	case errors.Is(err, context.Canceled):
 		return later(http.StatusServiceUnavailable, "Cancelled", "The request was cut off, by the client or because the node is shutting down. Send it again, with the same ids.", retryAfter)

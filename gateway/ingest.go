@@ -41,6 +41,8 @@ type ingestConfig struct {
 	Identity *messages.LogIdentity
 	// Now is the node clock; it stamps frames.
 	Now func() messages.Micros
+	// LogState is nil while the log takes frames, else why not; may be nil.
+	LogState func() error
 	// MaxAhead is the log's setting in force.
 	MaxAhead func() time.Duration
 	// KeepUserIDs stores users as they came, not as keyed hashes.
@@ -167,6 +169,10 @@ func (in *ingest) take(w http.ResponseWriter, r *http.Request) (*outcome, error)
 		// Before the body is read; and before Seen is asked, which knows only
 		// what is applied.
 		err = in.counter.Ready()
+	}
+	if err == nil && in.cfg.LogState != nil {
+		// An answer of ack=none would promise what cannot be kept.
+		err = in.cfg.LogState()
 	}
 	if err != nil {
 		return nil, err

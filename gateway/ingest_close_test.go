@@ -133,3 +133,14 @@ func TestAppendDoesNotEndWithTheClient(t *testing.T) {
 		}
 	})
 }
+
+func TestAckNonePromisesNothingOfAStoppedLog(t *testing.T) {
+	it := newIngestTest(t, func(c *ingestConfig) {
+		c.LogState = func() error { return messages.ErrStopped }
+	})
+	for _, target := range []string{eventsPath, eventsPath + "?ack=none"} {
+		if re := it.send(target, `{"topic":"a"}`, typeHeader, jsonBody); re.status != 503 {
+			t.Errorf("%s: %d %s, want 503", target, re.status, re.body)
+		}
+	}
+}

@@ -52,6 +52,7 @@ func (s *Server) ingestConfig() ingestConfig {
 	return ingestConfig{
 		Identity:    s.identity,
 		Now:         s.cfg.Now,
+		LogState:    s.cfg.Node.Log,
 		MaxAhead:    func() time.Duration { return s.engine.Settings().MaxAhead },
 		KeepUserIDs: s.cfg.KeepUserIDs,
 		MaxBody:     s.cfg.MaxBody,
@@ -127,6 +128,8 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 		BaseContext:                  func(net.Listener) context.Context { return requests },
 	}
+	fresh := newUnused()
+	srv.ConnState = fresh.state
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(limitConnections(ln, s.cfg.MaxConnections)) }()
 
@@ -140,6 +143,7 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	s.draining.Store(true)
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.DrainTimeout)
 	defer cancel()
+	fresh.close()
 	if srv.Shutdown(drain) != nil && drain.Err() != nil {
 		s.log.Warn("requests are cut off at the stop", "after", s.cfg.DrainTimeout)
 		_ = srv.Close() // their connections

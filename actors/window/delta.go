@@ -29,10 +29,9 @@ type Delta struct {
 	Ledger messages.Ledger
 	// Settings are those in force at the delta's end.
 	Settings messages.Settings
-	// Dedup and Combine are bytes that the ingest actor holds, DedupFull whether
-	// its dedup table has its share, as of the delta's end.
-	Dedup, Combine int64
-	DedupFull      bool
+	// Dedup and Combine are bytes that the ingest actor holds as of the delta's
+	// end; DedupNext is Dedup behind the next growth of its tables, if near.
+	Dedup, DedupNext, Combine int64
 	// Marker asks for a snapshot as of this delta's end; 0: none.
 	Marker uint64
 }

@@ -257,6 +257,60 @@ func TestTotalsThatOverflow(t *testing.T) {
 	}
 }
 
+// TestOverflowedTopicComesUp: a topic whose total has overflowed and that was
+// not among the candidates rises to the top of a window.
+func TestOverflowedTopicComesUp(t *testing.T) {
+	table, b := newTable(), newBatch(64, 64, hashOf)
+	clock := 1_700_000_000 * messages.Second
+	count := func(topic string, n uint64) {
+		b.add(event{clock.Floor(messages.SliceLength), topic, "c", "", n})
+		table.Apply(b.flush(clock))
+	}
+	first := func() rank.Row { return table.Top(topOf(table, messages.Window5m, messages.Cell{}, 1)).Rows[0] }
+	for i := range 100 {
+		count(fmt.Sprint("other", i), 100)
+	}
+	count("t", 5)
+	first()
+	table.Raise("t", math.MaxUint64-10)
+	count("t", 20)
+	if r := first(); r.Topic == "t" {
+		t.Errorf("too early: %+v", r)
+	}
+	count("t", 200)
+	if r := first(); r.Topic != "t" || r.Count != messages.ExactCount(225) {
+		t.Errorf("%+v, want t with 225", r)
+	}
+}
+
+// TestRecentTopicsUnderOldOnes: the first rows of the next longer window have
+// nothing in a window of 37 minutes; those behind them are counted.
+func TestRecentTopicsUnderOldOnes(t *testing.T) {
+	table, b := newTable(), newBatch(64, 64, hashOf)
+	clock := 1_700_000_000 * messages.Second
+	for i := range 500 {
+		b.add(event{clock.Floor(messages.SliceLength), fmt.Sprint("old", i), "c", "", 100})
+	}
+	table.Apply(b.flush(clock))
+	clock += 30 * messages.Minute
+	b.add(event{clock.Floor(messages.SliceLength), "between", "c", "", 1})
+	table.Apply(b.flush(clock))
+	clock += 20 * messages.Minute
+	for i := range 20 {
+		b.add(event{clock.Floor(messages.SliceLength), fmt.Sprintf("new%02d", i), "c", "", uint64(40 - i)})
+	}
+	table.Apply(b.flush(clock))
+	p := table.Top(topOf(table, messages.Window(37*messages.Minute), messages.Cell{}, 10))
+	if len(p.Rows) != 10 || p.Rest != 30 {
+		t.Fatalf("%+v", p)
+	}
+	for i, r := range p.Rows {
+		if r.Topic != fmt.Sprintf("new%02d", i) || r.Count != messages.ExactCount(uint64(40-i)) {
+			t.Errorf("row %d: %+v", i, r)
+		}
+	}
+}
+
 // TestApplyAllocatesLittle: counting known keys takes memory for the slices
 // only.
 func TestApplyAllocatesLittle(t *testing.T) {

@@ -2,7 +2,7 @@ package rank
 
 // Candidates are the rows of one cell that stand at or before a threshold in
 // the order of one window. A count rises only by being added to, and then Take
-// is called; a row whose count falls stays until the next Settle drops it. So
+// is called; a row whose count falls stays until its owner drops it (Keep). So
 // every row at or before the threshold is always in, and the first k rows can
 // be told from the candidates as long as k of them are left.
 //

@@ -121,7 +121,7 @@ func (b *board) check(t *testing.T, truth []string, k int) {
 }
 
 func eachWorld(t *testing.T, f func(t *testing.T, r *rand.Rand)) {
-	for seed := range uint64(4000) {
+	for seed := range uint64(2000) {
 		f(t, rand.New(rand.NewPCG(seed, 7)))
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)

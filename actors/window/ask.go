@@ -7,7 +7,8 @@ import (
 
 // What a shard is asked. E is the engine time of the whole answer, the same
 // for every shard: a shard that is behind has been slid to it before; one
-// whose open slice is already later answers for E from its slices.
+// whose open slice is already later answers for E from its slices, as long as E
+// is not more than Margin before its clock.
 
 // TopAsk asks for the first K rows of a cell.
 type TopAsk struct {

@@ -90,7 +90,7 @@ func (l *timeline) between(start, end messages.Micros) []*slice {
 	return l.slices[i : i+sort.Search(len(l.slices)-i, func(j int) bool { return l.slices[i+j].start >= end })]
 }
 
-// drop forgets what is kept no longer and returns how many slices that were.
+// drop forgets what is kept no longer.
 func (l *timeline) drop() {
 	n := 0
 	for n < len(l.slices) && tiers[lastTier].slot(l.slices[n].start).End <= l.horizon() {

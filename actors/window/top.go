@@ -71,17 +71,16 @@ func (t *Table) best(v *view, c cell, k int) []rank.Item {
 	sel := &t.scratch.selection
 	sel.Reset(2*k+64, &t.topics)
 	t.scan(sel, c, v.within)
-	whole := !sel.Full()
-	items := slices.Clone(sel.Sorted())
-	var last rank.Item
-	if !whole {
-		last = items[len(items)-1]
+	items, whole := slices.Clone(sel.Sorted()), !sel.Full()
+	if whole {
+		sel.Reset(k, &t.topics)
+		t.offerCounted(sel, v, items)
+		return sel.Sorted()
 	}
+	last := items[len(items)-1]
 	sel.Reset(k, &t.topics)
 	t.offerCounted(sel, v, items)
-	if !whole {
-		t.offerCounted(sel, v, t.behind(c, v.within, last, sel.Least()))
-	}
+	t.offerCounted(sel, v, t.behind(c, v.within, last, sel.Least()))
 	return sel.Sorted()
 }
 
@@ -128,39 +127,20 @@ type bounded struct {
 	lower, others uint64
 }
 
-// all are the topics with a count in a cell or the others beside it, by topic.
-func (t *Table) all(v *view, c *cells) []bounded {
-	var out []bounded
-	gather := func(c cell, own bool) {
-		var items []rank.Item
-		t.each(c, func(id rowID, r *row) {
-			if n := t.total(id, r, v.within); n > 0 {
-				items = append(items, t.item(id, r, n))
-			}
-		})
-		if !v.direct() {
-			t.countItems(v, items)
-		}
-		for i := range items {
-			switch b := (bounded{topic: items[i].Topic}); {
-			case items[i].Count == 0:
-			case own:
-				b.lower = items[i].Count
-				out = append(out, b)
-			default:
-				b.others = items[i].Count
-				out = append(out, b)
-			}
-		}
-	}
+// all are the topics with a count in a cell or the others beside it.
+func (t *Table) all(v *view, c *cells) (out []bounded) {
 	if c.known {
-		gather(c.own, true)
+		for _, it := range t.counted(v, c.own) {
+			out = append(out, bounded{topic: it.Topic, lower: it.Count})
+		}
 	}
 	if len(c.others) == 0 {
 		return out
 	}
 	for _, o := range c.others {
-		gather(o, false)
+		for _, it := range t.counted(v, o) {
+			out = append(out, bounded{topic: it.Topic, others: it.Count})
+		}
 	}
 	slices.SortFunc(out, func(a, b bounded) int { return cmp.Compare(a.topic, b.topic) })
 	sum := out[:0]
@@ -173,6 +153,20 @@ func (t *Table) all(v *view, c *cells) []bounded {
 		sum = append(sum, b)
 	}
 	return sum
+}
+
+// counted are a cell's rows with a count in the view.
+func (t *Table) counted(v *view, c cell) (items []rank.Item) {
+	t.each(c, func(id rowID, r *row) {
+		if n := t.total(id, r, v.within); n > 0 {
+			items = append(items, t.item(id, r, n))
+		}
+	})
+	if v.direct() { // by v.within
+		return items
+	}
+	t.countItems(v, items)
+	return slices.DeleteFunc(items, func(it rank.Item) bool { return it.Count == 0 })
 }
 
 func (b *bounded) count() messages.Count {

@@ -85,7 +85,7 @@ func TestWrongUsageIsOneLineAndExitCode2(t *testing.T) {
 		{"serve --memory 1KiB", []string{"--memory", "32MiB"}},
 		{"serve --partitions 0", []string{"--partitions", "1 to 1024"}},
 		{"serve --dedup-memory 1GiB", []string{"dedup-memory", "half of memory"}},
-		{"serve --memory 64MiB --max-body 16MiB", []string{"max-body", "eighth of memory"}},
+		{"serve --memory 64MiB --max-body 16MiB", []string{"max-body", "sixteenth of memory"}},
 		{"serve --config /nowhere/crest.yaml", []string{"--config", "/nowhere/crest.yaml"}},
 		{"serve --hash-key-file /nowhere/key", []string{"hash-key-file", "/nowhere/key"}},
 	} {

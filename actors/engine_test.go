@@ -499,3 +499,36 @@ func TestQuestionsNobodyWaitsForAreDropped(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestCellsOfShardsThatFoldedOthers: what one shard lists another may have in
+// its "other".
+func TestCellsOfShardsThatFoldedOthers(t *testing.T) {
+	r := newRig(t, messages.ClockWall, nil)
+	s := r.Settings()
+	s.MaxCategories = 1
+	if err := r.SetSettings(r.ctx(), s); err != nil {
+		t.Fatal(err)
+	}
+	var pos messages.Position
+	truth := make(map[string]uint64)
+	for i := range 40 {
+		category := fmt.Sprintf("c%d", i%3)
+		truth[category]++
+		pos = r.send(event(fmt.Sprintf("t%d", i), category, "", 1))
+		if err := r.Await(r.ctx(), pos); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cells, err := r.Cells(r.ctx(), &messages.CellsQuery{Window: messages.Window1h, After: pos})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !cells.CategoriesFolded || len(cells.Categories) == 0 {
+		t.Fatalf("cells: %+v", cells)
+	}
+	for _, c := range cells.Categories {
+		if n := truth[c.Name]; c.Name != messages.OtherName && (n < c.Total.Lower || n > c.Total.Upper) {
+			t.Errorf("%s: %d is not within %+v", c.Name, n, c.Total)
+		}
+	}
+}

@@ -137,7 +137,8 @@ func (q *seriesQuestion) ask(_ int, p messages.Partition, e messages.Micros) any
 	if len(topics) == 0 {
 		return nil
 	}
-	return &window.SeriesAsk{Topics: topics, Start: q.start(e), Step: q.Granularity, N: q.n, Cell: q.Cell}
+	end := window.Resolve(messages.WindowAll, e).End
+	return &window.SeriesAsk{Topics: topics, Start: q.start(e), Step: q.Granularity, N: q.n, End: end, Cell: q.Cell}
 }
 
 func (q *seriesQuestion) take(_ int, g gathered) any {
@@ -243,22 +244,50 @@ func (q *cellsQuestion) ask(_ int, _ messages.Partition, e messages.Micros) any 
 
 func (q *cellsQuestion) take(_ int, g gathered) any {
 	c := &messages.Cells{Moment: g.moment(q.Window)}
-	categories, regions := make(map[string]messages.Count), make(map[string]messages.Count)
-	for _, part := range partsOf[*window.CellsPart](g) {
+	parts := partsOf[*window.CellsPart](g)
+	categories, regions := make([]namedTotals, len(parts)), make([]namedTotals, len(parts))
+	for i, part := range parts {
 		c.Total = c.Total.Add(part.Total)
 		c.CategoriesFolded = c.CategoriesFolded || part.CategoriesFolded
 		c.RegionsFolded = c.RegionsFolded || part.RegionsFolded
-		addTotals(categories, part.Categories)
-		addTotals(regions, part.Regions)
+		categories[i] = namedTotals{part.Categories, part.CategoriesFolded}
+		regions[i] = namedTotals{part.Regions, part.RegionsFolded}
 	}
-	c.Categories, c.Regions = sortTotals(categories), sortTotals(regions)
+	c.Categories, c.Regions = sumTotals(categories), sumTotals(regions)
 	return c
 }
 
-func addTotals(to map[string]messages.Count, totals []messages.CellTotal) {
-	for _, t := range totals {
-		to[t.Name] = to[t.Name].Add(t.Total)
+// namedTotals are a shard's totals by name; folded: a name that it does not
+// list may be in its "other".
+type namedTotals struct {
+	totals []messages.CellTotal
+	folded bool
+}
+
+// sumTotals adds the shards' totals up by name. A shard that has folded names
+// and does not list one may have anything up to its "other" of it.
+func sumTotals(shards []namedTotals) []messages.CellTotal {
+	sums := make(map[string]messages.Count)
+	for _, s := range shards {
+		for _, t := range s.totals {
+			sums[t.Name] = sums[t.Name].Add(t.Total)
+		}
 	}
+	for _, s := range shards {
+		if !s.folded {
+			continue
+		}
+		listed := make(map[string]messages.Count, len(s.totals))
+		for _, t := range s.totals {
+			listed[t.Name] = t.Total
+		}
+		for name, sum := range sums {
+			if _, ok := listed[name]; !ok {
+				sums[name] = sum.Add(messages.Count{Upper: listed[messages.OtherName].Upper})
+			}
+		}
+	}
+	return sortTotals(sums)
 }
 
 func sortTotals(totals map[string]messages.Count) []messages.CellTotal {

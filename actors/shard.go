@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/crestdb/crest/actors/rank"
@@ -144,6 +145,9 @@ func (a *shardActor) apply(m mail, d *window.Delta, from address) {
 func (a *shardActor) ask(q *shardAsk) (any, error) {
 	if time.Now().After(q.deadline) {
 		return nil, errNoAnswer
+	}
+	if q.e != 0 && q.e < a.core.Clock()-window.Margin {
+		return nil, fmt.Errorf("shard %d has moved on past the moment asked for: %w", a.partition, messages.ErrBusy)
 	}
 	a.core.Slide(q.e)
 	switch b := q.body.(type) {

@@ -532,3 +532,31 @@ func TestCellsOfShardsThatFoldedOthers(t *testing.T) {
 		}
 	}
 }
+
+// TestSeriesOfTheFirstTopics: the rows must be the first of the interval that
+// the points cover, which begins later than the sliding window does.
+func TestSeriesOfTheFirstTopics(t *testing.T) {
+	r := newRig(t, messages.ClockEvent, nil)
+	at := func(topic string, m messages.Micros, n uint64) messages.Record {
+		e := event(topic, "", "", n)
+		e.HasTime, e.Time = true, m
+		return e
+	}
+	noon := (1_600_000_000 * messages.Second).Floor(messages.Day) + 12*messages.Hour
+	pos := r.send(at("old", noon-6*messages.Day-18*messages.Hour, 9), at("mid", noon-3*messages.Day, 3), at("new", noon, 2))
+	s, err := r.Series(r.ctx(), &messages.SeriesQuery{Topics: []string{""}, Top: 1, Window: messages.Window7d, Granularity: messages.Day, After: pos})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Top) != 1 || s.Top[0].Topic != "mid" || s.Top[0].Count != messages.ExactCount(3) {
+		t.Errorf("first rows: %+v", s.Top)
+	}
+	var own, total uint64
+	for i := range s.Starts {
+		own += s.Counts[0][i].Lower
+		total += s.Counts[1][i].Lower
+	}
+	if own != 3 || total != 5 || s.Topics[0] != "mid" || s.Topics[1] != "" {
+		t.Errorf("topics %q: points add up to %d and %d, want 3 and 5", s.Topics, own, total)
+	}
+}

@@ -100,27 +100,38 @@ func splitTopics(topics []string, routes messages.Routes) split {
 }
 
 // seriesQuestion asks each topic's own shard for its points. The cell's total
-// (topic "") is asked of every shard and added up.
+// (topic "") is asked of every shard and added up. With Top a round before that
+// finds the first topics of the interval that the points cover.
 type seriesQuestion struct {
 	*messages.SeriesQuery
+	routes  messages.Routes
+	n       int // points
+	top     []messages.Row
+	topics  []string
 	split   split
-	totalAt []int // where "" stands in Topics
-	n       int   // points
+	totalAt []int // where "" stands in topics
 }
 
 func newSeriesQuestion(q *messages.SeriesQuery, routes messages.Routes) *seriesQuestion {
-	s := &seriesQuestion{SeriesQuery: q, n: int(messages.Micros(q.Window) / q.Granularity), split: splitTopics(q.Topics, routes)}
-	home := routes.Of(nil)
-	own, at := s.split.topics[home][:0:0], s.split.at[home][:0:0]
-	for i, t := range s.split.topics[home] {
+	s := &seriesQuestion{SeriesQuery: q, routes: routes, n: int(messages.Micros(q.Window) / q.Granularity)}
+	if q.Top == 0 {
+		s.setTopics(q.Topics)
+	}
+	return s
+}
+
+func (q *seriesQuestion) setTopics(topics []string) {
+	q.topics, q.split = topics, splitTopics(topics, q.routes)
+	home := q.routes.Of(nil)
+	own, at := q.split.topics[home][:0:0], q.split.at[home][:0:0]
+	for i, t := range q.split.topics[home] {
 		if t == "" {
-			s.totalAt = append(s.totalAt, s.split.at[home][i])
+			q.totalAt = append(q.totalAt, q.split.at[home][i])
 			continue
 		}
-		own, at = append(own, t), append(at, s.split.at[home][i])
+		own, at = append(own, t), append(at, q.split.at[home][i])
 	}
-	s.split.topics[home], s.split.at[home] = own, at
-	return s
+	q.split.topics[home], q.split.at[home] = own, at
 }
 
 // start of the first point: points are aligned to the granularity, and the
@@ -130,6 +141,11 @@ func (q *seriesQuestion) start(e messages.Micros) messages.Micros {
 }
 
 func (q *seriesQuestion) ask(_ int, p messages.Partition, e messages.Micros) any {
+	if q.topics == nil {
+		// The window that ends now and begins where the points do; a microsecond
+		// later, in the same slice, so that its length is not zero.
+		return &window.TopAsk{Window: messages.Window(e + 1 - q.start(e)), E: e + 1, Cell: q.Cell, K: q.Top}
+	}
 	topics := q.split.topics[p]
 	if len(q.totalAt) > 0 {
 		topics = append([]string{""}, topics...)
@@ -142,11 +158,22 @@ func (q *seriesQuestion) ask(_ int, p messages.Partition, e messages.Micros) any
 }
 
 func (q *seriesQuestion) take(_ int, g gathered) any {
+	if q.topics == nil {
+		q.top, _, _ = rank.Merge(partsOf[*rank.Part](g), q.Top)
+		topics := make([]string, 0, len(q.top)+len(q.Topics))
+		for i := range q.top {
+			topics = append(topics, q.top[i].Topic)
+		}
+		q.setTopics(append(topics, q.Topics...))
+		return nil
+	}
 	start := q.start(g.e)
 	s := &messages.Series{
 		Moment: messages.Moment{Start: start, End: start + messages.Micros(q.n)*q.Granularity, AsOf: g.e},
 		Starts: make([]messages.Micros, q.n),
-		Counts: make([][]messages.Count, len(q.Topics)),
+		Topics: q.topics,
+		Top:    q.top,
+		Counts: make([][]messages.Count, len(q.topics)),
 	}
 	for i := range s.Starts {
 		s.Starts[i] = start + messages.Micros(i)*q.Granularity

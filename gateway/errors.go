@@ -52,6 +52,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if p.status == http.StatusInternalServerError {
 		s.log.Error("request failed", "method", r.Method, "path", r.URL.Path, "error", err)
 	}
+	swallow(w, r)
 	problem(w, r, p.status, p.title, p.detail, p.extra)
 }
 

@@ -112,7 +112,14 @@ func (e *fakeEngine) Series(ctx context.Context, q *messages.SeriesQuery) (*mess
 	for at := messages.Micros(0); at < messages.Micros(q.Window); at += q.Granularity {
 		s.Starts = append(s.Starts, testMoment.Start+at)
 	}
-	for _, topic := range q.Topics {
+	if q.Top > 0 {
+		s.Top = e.board.Rows[:min(q.Top, len(e.board.Rows))]
+	}
+	for i := range s.Top {
+		s.Topics = append(s.Topics, s.Top[i].Topic)
+	}
+	s.Topics = append(s.Topics, q.Topics...)
+	for _, topic := range s.Topics {
 		counts := make([]messages.Count, len(s.Starts))
 		for i := range counts {
 			counts[i] = messages.ExactCount(uint64(len(topic)))

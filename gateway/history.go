@@ -11,8 +11,6 @@ import (
 )
 
 const (
-	// maxPoints bounds the points of one series.
-	maxPoints = 10_000
 	// maxSeriesPoints bounds the points of all series of an answer (about
 	// 12 MB of JSON).
 	maxSeriesPoints = 100_000
@@ -42,41 +40,34 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) error {
 	return answer(w, api.NewHistory(q, series))
 }
 
-// trendingHistory answers GET /api/v1/trending/history. The rows that lead the
-// window now are the series; what they leave of the cell is one more.
+// trendingHistory answers GET /api/v1/trending/history. The first topics of the
+// interval that the points cover are the series; what they leave of the cell is
+// one more.
 func (s *Server) trendingHistory(w http.ResponseWriter, r *http.Request) error {
 	p := newParams(r)
-	board := &messages.BoardQuery{
+	q := &messages.SeriesQuery{
+		Topics: []string{""}, // the cell's total
+		Top:    p.number(defaultTop, 1, messages.MaxK, "top", "limit", "k"),
 		Window: p.historyWindow(),
 		Cell:   p.cell(),
-		K:      p.number(defaultTop, 1, messages.MaxK, "top", "limit", "k"),
 		After:  s.after(p),
 	}
-	q := &messages.SeriesQuery{Window: board.Window, Cell: board.Cell, After: board.After}
 	q.Granularity = p.granularity(q.Window)
 	p.ranking()
-	if points := pointsOf(q) * (board.K + 1); points > maxSeriesPoints {
+	if points := pointsOf(q) * (q.Top + 1); points > maxSeriesPoints {
 		p.fail(badRequest("top=%d with granularity=%s makes %d points; want at most %d: ask for a smaller top or a coarser granularity.",
-			board.K, messages.FormatLength(q.Granularity), points, maxSeriesPoints))
+			q.Top, messages.FormatLength(q.Granularity), points, maxSeriesPoints))
 	}
 	if err := p.done(); err != nil {
 		return err
 	}
 	ctx, cancel := s.question(r)
 	defer cancel()
-	b, err := s.engine.Board(ctx, board)
-	if err != nil {
-		return err
-	}
-	for _, row := range b.Rows {
-		q.Topics = append(q.Topics, row.Topic)
-	}
-	q.Topics = append(q.Topics, "") // the cell's total
 	series, err := s.series(ctx, q)
 	if err != nil {
 		return err
 	}
-	return answer(w, api.NewBoardHistory(q, board.K, b.Rows, series))
+	return answer(w, api.NewBoardHistory(q, series))
 }
 
 // historyWindow reads window= or its alias period=. A history of "all" would
@@ -102,8 +93,6 @@ func (p *params) granularity(w messages.Window) messages.Micros {
 		p.fail(badParameter("granularity", v, "a multiple of 5s, such as 5m"))
 	case window%g != 0:
 		p.fail(badParameter("granularity", v, fmt.Sprintf("a length that divides the window of %s evenly", w)))
-	case window/g > maxPoints:
-		p.fail(badParameter("granularity", v, fmt.Sprintf("at most %d points, not %d", maxPoints, window/g)))
 	}
 	return g
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -221,6 +222,32 @@ func TestConfigNamesWhatIsOutOfRange(t *testing.T) {
 		change(&c)
 		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want an error with %q", err, want)
+		}
+	}
+}
+
+// TestRefusalsReachClientsThatSendFirst: a client that sends its whole body
+// before it reads must get the answer, not a reset.
+func TestRefusalsReachClientsThatSendFirst(t *testing.T) {
+	s := run(t)
+	defer s.wait(t)
+	defer s.stop()
+	body := bytes.Repeat([]byte{'x'}, 20<<20)
+	for target, want := range map[string]int{"/api/v1/events": 413, "/api/v1/events?x=1": 400, "/nowhere": 404} {
+		conn := dial(t, s.addr)
+		fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nContent-Length: %d\r\n\r\n", target, len(body))
+		if _, err := conn.Write(body); err != nil {
+			t.Errorf("%s: %v while sending", target, err)
+			continue
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Errorf("%s: %v", target, err)
+			continue
+		}
+		resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("%s: %d, want %d", target, resp.StatusCode, want)
 		}
 	}
 }

@@ -94,7 +94,11 @@ type Rank struct {
 type Series struct {
 	Moment
 	SketchError
-	Starts []Micros  // start of each point; it ends a granularity later
+	Starts []Micros // start of each point; it ends a granularity later
+	// Topics are those of Counts: the first of the interval if the query asked
+	// for them, with their counts over all points in Top, then the query's own.
+	Topics []string
+	Top    []Row
 	Counts [][]Count // per topic, per point
 }
 

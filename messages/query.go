@@ -9,8 +9,8 @@ type BoardQuery struct {
 	After Position
 	// Exclude are topics to leave out; the board is filled up to K behind them.
 	Exclude []string
-	// MaxPerCategory bounds the rows whose leading category is the same; 0: no
-	// bound.
+	// MaxPerCategory bounds the rows whose leading category, over all regions,
+	// is the same; 0: no bound. Topics without a category are not bounded.
 	MaxPerCategory int
 }
 
@@ -34,11 +34,13 @@ type RankQuery struct {
 	After  Position
 }
 
-// SeriesQuery asks how a topic's count developed (Topic "" : the cell's
-// total).
+// SeriesQuery asks how topics' counts developed.
 type SeriesQuery struct {
-	Topics      []string // 1 … 1000; "" is the cell's total
-	Window      Window   // not all
+	Topics []string // at most 1,001; "" is the cell's total
+	// Top asks, before Topics, for the first Top topics of the very interval
+	// that the points cover; 0: none.
+	Top         int
+	Window      Window // not all
 	Granularity Micros
 	Cell        Cell
 	After       Position

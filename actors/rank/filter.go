@@ -4,7 +4,7 @@ import "slices"
 
 // Filter leaves topics out of a part: those in exclude and, if perCategory is
 // positive, those that come behind perCategory others of the same leading
-// category. The board is made of what is left, so the part should hold more
+// category; topics without a category are not bounded. The board is made of what is left, so the part should hold more
 // rows than the board is to have; where that was not enough the board is short
 // and not exact, and a longer part may fill it up.
 //
@@ -21,7 +21,7 @@ func Filter(p *Part, exclude []string, perCategory int) *Part {
 		if _, found := slices.BinarySearch(excluded, r.Topic); found {
 			continue
 		}
-		if perCategory > 0 {
+		if perCategory > 0 && r.Category != "" {
 			same := kept[r.Category]
 			if len(same) == perCategory {
 				if mayPrecede(r, &f.Rows[same[perCategory-1]]) {

@@ -71,6 +71,9 @@ func (f *feeding) open(path string) (*input.File, error) {
 		}
 		return input.Stream(f.in, "standard input", input.Format(f.format))
 	}
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("open events: %w", err)
+	}
 	if f.format == "" {
 		if _, err := input.FormatOf(path); err != nil {
 			return nil, &usageError{err: err}

@@ -66,7 +66,7 @@ func TestWrongUsageIsOneLineAndExitCode2(t *testing.T) {
 		{"history x --granularity x", []string{"--granularity"}},
 		{"status -o x", []string{"--output"}},
 		{"ingest", []string{"FILE is missing"}},
-		{"ingest events.txt", []string{"events.txt", "--format"}},
+		{"ingest /dev/null", []string{"/dev/null", "--format"}},
 		{"ingest -", []string{"standard input", "--format"}},
 		{"ingest - --format csv --progress p", []string{"standard input cannot be read again"}},
 		{"ingest a.csv --format xml", []string{`--format "xml"`, "ndjson, csv, msgpack"}},

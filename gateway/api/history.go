@@ -69,13 +69,14 @@ func NewHistory(q *messages.SeriesQuery, s *messages.Series) *History {
 
 // NewBoardHistory converts the series of a board's rows. The last series is
 // the cell's total.
-func NewBoardHistory(q *messages.SeriesQuery, top int, rows []messages.Row, s *messages.Series) *BoardHistory {
+func NewBoardHistory(q *messages.SeriesQuery, s *messages.Series) *BoardHistory {
+	rows := s.Top
 	exact := allExact(s.Counts)
 	h := &BoardHistory{
 		Window:      q.Window.String(),
 		Granularity: messages.FormatLength(q.Granularity),
 		Scope:       NewScope(q.Cell),
-		Top:         top,
+		Top:         q.Top,
 		Exact:       exact,
 		Error:       NewError(exact, s.SketchError),
 		Interval:    NewInterval(s.Moment),

@@ -2,6 +2,7 @@ package decode
 
 import (
 	"encoding/binary"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -148,11 +149,18 @@ func (e *event) setTime(v value) {
 	case t < 0:
 		e.reject("%s: %s lies before 1970", e.key, e.describe(v))
 	case t > e.latest:
-		e.reject("%s: %s lies %v ahead of the clock; at most %v is allowed", e.key, e.describe(v),
-			(t - e.stamp).Duration().Round(time.Millisecond), (e.latest - e.stamp).Duration())
+		e.reject("%s: %s lies %s ahead of the clock; at most %v is allowed", e.key, e.describe(v), ahead(t-e.stamp), (e.latest - e.stamp).Duration())
 	default:
 		e.record.Time, e.record.HasTime = t, true
 	}
+}
+
+// ahead is a length of time in words; time.Duration ends at 292 years.
+func ahead(m messages.Micros) string {
+	if m > 1000*messages.Day {
+		return fmt.Sprintf("%d days", m/messages.Day)
+	}
+	return m.Duration().Round(time.Millisecond).String()
 }
 
 // keepText is for fields that are strings but only kept.

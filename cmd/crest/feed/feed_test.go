@@ -515,7 +515,8 @@ func TestProgressBelongsToItsFile(t *testing.T) {
 	}
 }
 
-func TestNewFileUnderTheOldNameStartsOver(t *testing.T) {
+// TestChangedFileIsNotSentWholeSilently: what is in both would count twice.
+func TestChangedFileIsNotSentWholeSilently(t *testing.T) {
 	path, node := write(t, lines(50)), &fakeNode{}
 	if r := send(t, t.Context(), node, path, 10, false, nil); r.err != nil {
 		t.Fatal(r.err)
@@ -523,8 +524,11 @@ func TestNewFileUnderTheOldNameStartsOver(t *testing.T) {
 	if err := os.WriteFile(path, []byte(lines(60)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if r := send(t, t.Context(), node, path, 0, false, nil); r.err != nil || r.totals.Events != 60 {
-		t.Errorf("got %+v", r)
+	if r := send(t, t.Context(), node, path, 0, false, nil); r.err == nil || !strings.Contains(r.err.Error(), "--again") {
+		t.Errorf("a file that grew: %+v", r)
+	}
+	if r := send(t, t.Context(), node, path, 0, true, nil); r.err != nil || r.totals.Events != 60 {
+		t.Errorf("sent on purpose: %+v", r)
 	}
 }
 

@@ -91,7 +91,8 @@ const DefaultBatch = 5000
 
 // OpenProgress goes on where the progress file says, or makes one. A Batch of
 // 0 means the one it was begun with. With again, a file that was sent
-// completely is sent once more; without, that is a *CompleteError.
+// completely is sent once more, and so is one that has changed since; without,
+// that is a *CompleteError or another error.
 func OpenProgress(path string, plan Plan, again bool) (*Progress, error) {
 	p := MemoryProgress(Identity{}, 0)
 	p.path = path
@@ -100,8 +101,13 @@ func OpenProgress(path string, plan Plan, again bool) (*Progress, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		err = p.begin(plan, 1)
 	case err != nil:
+	case old.Complete && old.File != plan.File && again:
+		err = p.begin(plan, 1)
 	case old.Complete && old.File != plan.File:
-		err = p.begin(plan, 1) // that file is done with, this is another one
+		// A file that grew, was mended, or another one of that name: sending it
+		// whole would count again what is in both.
+		err = fmt.Errorf("what was sent completely on %s (%d events) was another file, or this one before it changed; --again sends all of it, --progress keeps the progress of a new file apart",
+			old.Updated.Local().Format(time.DateTime), old.Events-old.Rejected)
 	case old.Complete && again:
 		err = p.begin(plan, old.Generation+1)
 	case old.Complete:

@@ -44,6 +44,7 @@ var libraries = map[string][]string{
 	"github.com/cockroachdb/pebble/v2":        {"persistence"}, // its vfs alone
 	"github.com/dchest/siphash":               {"actors", "gateway", "messages"},
 	"github.com/gofrs/flock":                  {"persistence"},
+	"github.com/keilerkonzept/topk":           {"bench/peers"},
 	"github.com/klauspost/compress":           {"bench/lines.go", "cmd/crest", "gateway"},
 	"github.com/pb33f/libopenapi":             {"gateway/*_test.go"},
 	"github.com/pb33f/libopenapi-validator":   {"gateway/*_test.go"},

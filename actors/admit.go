@@ -3,7 +3,6 @@ package actors
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/crestdb/crest/messages"
@@ -13,14 +12,23 @@ import (
 // *messages.RefusedError that says when to try again, or an error that says
 // why not. ids: the frame carries event ids or an Idempotency-Key.
 //
-// It is the only place where fullness acts. What has passed it and is in the
-// log is counted and remembered, whatever the memory it takes.
+// It is the only place where a full dedup table acts. What has passed it and is
+// in the log is counted and remembered. The engine's own memory is never full:
+// rows leave it (see window.Table). But what cannot leave (topics that are kept
+// in preference to their regions, the totals of very many cells) may outgrow a
+// small budget; before that endangers the process, events are refused.
 func (e *Engine) Admit(ctx context.Context, f *messages.Frame, ids bool) error {
 	if err := e.Ready(); err != nil {
 		return err
 	}
 	if lag := e.lag(); lag > e.cfg.MaxLag {
 		return &messages.RefusedError{Reason: fmt.Sprintf("the engine is behind by %d log entries; send slower", lag), RetryAfter: time.Second}
+	}
+	if e.progress.engineBytes() >= 2*e.cfg.EngineMemory+memorySlack {
+		return &messages.RefusedError{
+			Reason:     "the engine holds more than twice its share of --memory and cannot make room fast enough; send slower, or raise --memory if this lasts",
+			RetryAfter: 5 * time.Second,
+		}
 	}
 	if ids && e.progress.dedupBytes() >= e.cfg.DedupMemory {
 		e.tick(ctx)
@@ -29,38 +37,18 @@ func (e *Engine) Admit(ctx context.Context, f *messages.Frame, ids bool) error {
 			RetryAfter: time.Second,
 		}
 	}
-	if e.progress.engineBytes() >= e.cfg.EngineMemory {
-		return e.admitKnown(ctx, f)
-	}
 	return nil
 }
+
+// memorySlack is what the engine may hold beyond twice its share: the fixed
+// cost of its tables, which a tiny share would not cover.
+const memorySlack = 32 << 20
 
 // lag is how many log entries are durable and not yet counted.
 func (e *Engine) lag() uint64 {
 	ends := make(messages.Position, e.cfg.Identity.Partitions)
 	e.cfg.Log.Ends(ends)
 	return e.progress.lag(ends)
-}
-
-// admitKnown lets a frame pass whose every key has a row already.
-func (e *Engine) admitKnown(ctx context.Context, f *messages.Frame) error {
-	for i := range f.Blocks {
-		b := &f.Blocks[i]
-		if b.Records == 0 {
-			continue
-		}
-		isNew, err := e.ask(ctx, e.shards[b.Partition], newKeys{slices.Clone(b.Data)})
-		if err != nil {
-			return unanswered(err)
-		}
-		if isNew.(bool) {
-			return &messages.RefusedError{
-				Reason:     "the engine's share of --memory is full and the request brings topics or regions that have no row yet; raise --memory",
-				RetryAfter: 10 * time.Second,
-			}
-		}
-	}
-	return nil
 }
 
 // tick moves log time on, at most once a second: a full dedup table forgets by

@@ -111,7 +111,7 @@ func (p *pulled) board(q *messages.BoardQuery) *messages.Board {
 }
 
 func (p *pulled) build(q *messages.BoardQuery) *messages.Board {
-	b := &messages.Board{Window: q.Window, Cell: q.Cell, K: q.K, Moment: p.Moment, Total: p.union.Total, Applied: p.applied}
+	b := &messages.Board{Window: q.Window, Cell: q.Cell, K: q.K, Moment: p.Moment, SketchError: p.SketchError, Total: p.union.Total, Applied: p.applied}
 	part := p.union
 	if len(q.Exclude) > 0 || q.MaxPerCategory > 0 {
 		part = rank.Filter(part, q.Exclude, q.MaxPerCategory)

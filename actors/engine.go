@@ -21,6 +21,10 @@ type Config struct {
 	// EngineMemory, DedupMemory and BoardMemory are the engine's shares of the
 	// memory budget in bytes.
 	EngineMemory, DedupMemory, BoardMemory int64
+	// Epsilon and Delta are the wanted error of the sketches that hold what has
+	// left EngineMemory: at most Epsilon of it too high, with probability
+	// 1 − Delta. Memory wins; answers report the error in use.
+	Epsilon, Delta float64
 	// MaxLag is how many log entries may wait to be counted before events are
 	// refused (429).
 	MaxLag uint64
@@ -35,6 +39,8 @@ func DefaultConfig() Config {
 		EngineMemory: 512 << 20,
 		DedupMemory:  256 << 20,
 		BoardMemory:  64 << 20,
+		Epsilon:      0.001,
+		Delta:        0.001,
 		MaxLag:       1_000_000,
 		Logger:       slog.Default(),
 	}
@@ -51,6 +57,8 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("engine: %d partitions: want 1 to %d", c.Identity.Partitions, messages.MaxPartitions)
 	case c.EngineMemory <= 0 || c.DedupMemory <= 0 || c.BoardMemory <= 0:
 		return errors.New("engine: memory shares must be positive")
+	case c.Epsilon <= 0 || c.Epsilon >= 1 || c.Delta <= 0 || c.Delta >= 1:
+		return fmt.Errorf("engine: epsilon %g, delta %g: want numbers between 0 and 1", c.Epsilon, c.Delta)
 	case c.MaxLag == 0:
 		return errors.New("engine: MaxLag must be positive")
 	case c.Logger == nil:
@@ -89,7 +97,14 @@ func New(cfg Config) (*Engine, error) {
 	}
 	if cfg.NewCore == nil {
 		h := newHashes(&cfg.Identity)
-		cfg.NewCore = func() Core { return window.New(window.Config{Hash: h.topic}) }
+		w := window.Config{
+			Hash:    h.topic,
+			Memory:  max(1, cfg.EngineMemory/int64(cfg.Identity.Partitions)),
+			Epsilon: cfg.Epsilon,
+			Delta:   cfg.Delta,
+		}
+		w.Key[0], w.Key[1] = cfg.Identity.Subkey("sketch")
+		cfg.NewCore = func() Core { return window.New(w) }
 	}
 	e := &Engine{
 		cfg:      cfg,
@@ -249,6 +264,9 @@ func (e *Engine) partitions() []messages.PartitionStatus {
 // Status is the engine as operators see it.
 func (e *Engine) Status(context.Context) (*messages.EngineStatus, error) {
 	s := &messages.EngineStatus{EngineTime: e.EngineTime(), Settings: e.Settings(), Partitions: e.partitions(), Memory: e.MemoryUsed()}
+	for i := range s.Partitions {
+		s.SketchError.Raise(s.Partitions[i].SketchError)
+	}
 	e.mu.Lock()
 	s.Boards = len(e.boards)
 	e.mu.Unlock()

@@ -276,19 +276,33 @@ func TestFullDedupTableRefusesAndEmptiesByTicks(t *testing.T) {
 	}
 }
 
-func TestFullMemoryRefusesNewKeysOnly(t *testing.T) {
+// TestFullMemoryCountsOn: with no memory for rows everything is taken, answered
+// within bounds, and the error in use is told.
+func TestFullMemoryCountsOn(t *testing.T) {
 	r := newRig(t, messages.ClockWall, func(c *Config) { c.EngineMemory = 1 })
-	if err := r.Await(r.ctx(), r.send(event("known", "c", "R", 1))); err != nil {
+	for i := range 50 {
+		e := event(fmt.Sprintf("t%d", i), "c", "R", 1)
+		if err := r.Admit(r.ctx(), r.frame(e), false); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Await(r.ctx(), r.send(e)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	q := &messages.CountQuery{Topics: []string{"t7", "never"}, Window: messages.Window1h}
+	got, err := r.Counts(r.ctx(), q)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Admit(r.ctx(), r.frame(event("known", "c", "R", 1)), false); err != nil {
-		t.Errorf("a known key is refused: %v", err)
+	if got.Total != messages.ExactCount(50) || got.Counts[0].Lower > 1 || got.Counts[0].Upper < 1 || got.Epsilon == 0 || got.Delta == 0 {
+		t.Errorf("got %+v", got)
 	}
-	for _, e := range []messages.Record{event("new", "", "", 1), event("known", "c", "S", 1), event("known", "d", "R", 1)} {
-		var refusal *messages.RefusedError
-		if err := r.Admit(r.ctx(), r.frame(e), false); !errors.As(err, &refusal) || refusal.RetryAfter <= 0 {
-			t.Errorf("%s/%s/%s: %v, want a refusal", e.Topic, e.Category, e.Region, err)
-		}
+	b, err := r.Board(r.ctx(), &messages.BoardQuery{Window: messages.Window1h, K: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.Exact || b.Epsilon == 0 || b.Total != messages.ExactCount(50) {
+		t.Errorf("got %+v", b)
 	}
 }
 
@@ -558,5 +572,32 @@ func TestSeriesOfTheFirstTopics(t *testing.T) {
 	}
 	if own != 3 || total != 5 || s.Topics[0] != "mid" || s.Topics[1] != "" {
 		t.Errorf("topics %q: points add up to %d and %d, want 3 and 5", s.Topics, own, total)
+	}
+}
+
+// swollen is a core that says it holds far more than it should.
+type swollen struct{ *window.Table }
+
+func (s swollen) Stats() window.Stats {
+	stats := s.Table.Stats()
+	stats.Memory.Rows = 4 << 30
+	return stats
+}
+
+func TestAnEngineFarBeyondItsMemoryRefusesEvents(t *testing.T) {
+	id := &messages.LogIdentity{HashKey: [32]byte{3}}
+	h := newHashes(id)
+	r := newRig(t, messages.ClockWall, func(c *Config) {
+		c.NewCore = func() Core { return swollen{window.New(window.Config{Hash: h.topic})} }
+	})
+	if err := r.Admit(r.ctx(), r.frame(event("a", "", "", 1)), false); err != nil {
+		t.Errorf("an empty engine: %v", err)
+	}
+	if err := r.Await(r.ctx(), r.send(event("a", "", "", 1))); err != nil {
+		t.Fatal(err)
+	}
+	var refusal *messages.RefusedError
+	if err := r.Admit(r.ctx(), r.frame(event("a", "", "", 1)), false); !errors.As(err, &refusal) || refusal.RetryAfter <= 0 {
+		t.Errorf("a swollen one: %v, want a refusal", err)
 	}
 }

@@ -14,9 +14,10 @@ import (
 // are behind slide to it, those that are a moment ahead answer from their
 // slices. With the event clock it is the largest partition clock of all, which
 // a fast replay moves by hours a delta; so the shards are first asked to hold,
-// which fixes it, and released when they have answered. Gathers that hold run
-// one after the other, and each release lets the shards apply what came
-// meanwhile: ingest is slowed down by asking, never stopped.
+// which fixes it, and released when they have answered. They hold too for a
+// question of several rounds, so that all rounds are about one state. Gathers
+// that hold run one after the other, and each release lets the shards apply what
+// came meanwhile: ingest is slowed down by asking, never stopped.
 type merger struct {
 	shards   []address
 	clock    messages.Clock
@@ -47,7 +48,8 @@ type gather struct {
 	first    messages.Micros
 	parts    []any
 	applied  messages.Position
-	missing  int // answers still to come
+	sketches messages.SketchError // the greatest in use
+	missing  int                  // answers still to come
 	holding  bool
 	err      error
 }
@@ -63,13 +65,12 @@ func (g *merger) receive(m mail) {
 		g.last++
 		n := &gather{id: g.last, deadline: b.deadline, question: b.question, to: m.from()}
 		g.open[n.id] = n
-		if g.clock == messages.ClockEvent {
+		if g.clock == messages.ClockEvent || ofSeveralRounds(b.question) {
 			if g.queue = append(g.queue, n); len(g.queue) == 1 {
 				g.hold(m, n)
 			}
 			return
 		}
-		n.e, n.counted = g.now(), true
 		g.ask(m, n)
 	case held:
 		if n := g.open[b.gather]; n != nil {
@@ -98,6 +99,9 @@ func (g *merger) hold(m mail, n *gather) {
 
 // ask sends a round's asks.
 func (g *merger) ask(m mail, n *gather) {
+	if n.round == 0 && g.clock != messages.ClockEvent {
+		n.e, n.counted = g.now(), true
+	}
 	n.parts = make([]any, len(g.shards))
 	n.applied = make(messages.Position, len(g.shards))
 	n.first = n.e.Floor(messages.SliceLength)
@@ -121,6 +125,7 @@ func (g *merger) take(m mail, n *gather, part *shardPart) {
 	}
 	n.parts[part.partition] = part.part
 	n.applied[part.partition] = part.applied
+	n.sketches.Raise(part.sketches)
 	if part.started {
 		n.first = min(n.first, part.first)
 	}
@@ -156,9 +161,9 @@ func (g *merger) arrived(m mail, n *gather) {
 		if n.counted = n.e != 0; !n.counted {
 			n.e = g.now()
 		}
-		g.ask(m, n)
+		g.ask(m, n) // which takes the node clock if that rules
 	default:
-		answer := n.question.take(n.round, gathered{n.e, n.first, n.parts, n.applied})
+		answer := n.question.take(n.round, gathered{n.e, n.first, n.parts, n.applied, n.sketches})
 		if answer == nil {
 			n.round++
 			g.ask(m, n)

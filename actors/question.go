@@ -20,12 +20,22 @@ type question interface {
 	take(round int, g gathered) any
 }
 
+// several is a question of more than one round. What a round asks follows from
+// what the last one brought, so the shards stand still until the last.
+type several interface{ several() bool }
+
+func ofSeveralRounds(q question) bool {
+	s, ok := q.(several)
+	return ok && s.several()
+}
+
 // gathered is what one round brought.
 type gathered struct {
 	e       messages.Micros
 	first   messages.Micros // earliest slice with a count over all shards, e's slice if there is none
 	parts   []any           // by partition
 	applied messages.Position
+	messages.SketchError
 }
 
 // moment is the stretch of time that an answer about a window is about.
@@ -40,6 +50,7 @@ func (g *gathered) moment(w messages.Window) messages.Moment {
 // topAnswer is the union of the shards' first rows.
 type topAnswer struct {
 	messages.Moment
+	messages.SketchError
 	union   *rank.Part
 	applied messages.Position
 }
@@ -53,7 +64,7 @@ func (q *topQuestion) ask(_ int, _ messages.Partition, e messages.Micros) any {
 }
 
 func (q *topQuestion) take(_ int, g gathered) any {
-	return &topAnswer{g.moment(q.Window), rank.Union(partsOf[*rank.Part](g), q.K), g.applied}
+	return &topAnswer{g.moment(q.Window), g.SketchError, rank.Union(partsOf[*rank.Part](g), q.K), g.applied}
 }
 
 // countQuestion asks each topic's own shard for it, and every shard for its
@@ -73,7 +84,7 @@ func (q *countQuestion) ask(_ int, p messages.Partition, e messages.Micros) any 
 }
 
 func (q *countQuestion) take(_ int, g gathered) any {
-	c := &messages.Counts{Moment: g.moment(q.Window), Counts: make([]messages.Count, len(q.Topics))}
+	c := &messages.Counts{Moment: g.moment(q.Window), SketchError: g.SketchError, Counts: make([]messages.Count, len(q.Topics))}
 	for p, part := range partsOf[*window.CountPart](g) {
 		c.Total = c.Total.Add(part.Total)
 		for i, at := range q.split.at[p] {
@@ -140,6 +151,8 @@ func (q *seriesQuestion) start(e messages.Micros) messages.Micros {
 	return e.Floor(q.Granularity) - messages.Micros(q.n-1)*q.Granularity
 }
 
+func (q *seriesQuestion) several() bool { return q.Top > 0 }
+
 func (q *seriesQuestion) ask(_ int, p messages.Partition, e messages.Micros) any {
 	if q.topics == nil {
 		// The window that ends now and begins where the points do; a microsecond
@@ -169,6 +182,8 @@ func (q *seriesQuestion) take(_ int, g gathered) any {
 	}
 	start := q.start(g.e)
 	s := &messages.Series{
+		SketchError: g.SketchError,
+
 		Moment: messages.Moment{Start: start, End: start + messages.Micros(q.n)*q.Granularity, AsOf: g.e},
 		Starts: make([]messages.Micros, q.n),
 		Topics: q.topics,
@@ -208,6 +223,8 @@ type rankQuestion struct {
 	count messages.Count
 }
 
+func (q *rankQuestion) several() bool { return true }
+
 func (q *rankQuestion) ask(round int, p messages.Partition, e messages.Micros) any {
 	if round == 1 {
 		return &window.AroundAsk{Topic: q.Topic, Count: q.count, Window: q.Window, E: e, Cell: q.Cell, Around: q.Around}
@@ -223,7 +240,7 @@ func (q *rankQuestion) take(round int, g gathered) any {
 		q.count = g.parts[q.home].(*window.CountPart).Counts[0]
 		return nil
 	}
-	r := &messages.Rank{Moment: g.moment(q.Window), Count: q.count, Lower: 1, Upper: 1}
+	r := &messages.Rank{Moment: g.moment(q.Window), SketchError: g.SketchError, Count: q.count, Lower: 1, Upper: 1}
 	var above, below []rank.Row
 	for _, part := range partsOf[*window.AroundPart](g) {
 		r.Lower += part.Sure
@@ -251,7 +268,7 @@ func (q *prefixQuestion) ask(_ int, _ messages.Partition, e messages.Micros) any
 }
 
 func (q *prefixQuestion) take(_ int, g gathered) any {
-	t := &messages.Topics{Moment: g.moment(q.Window)}
+	t := &messages.Topics{Moment: g.moment(q.Window), SketchError: g.SketchError}
 	var rows []rank.Row
 	for _, part := range partsOf[[]rank.Row](g) {
 		rows = append(rows, part...)
@@ -270,7 +287,7 @@ func (q *cellsQuestion) ask(_ int, _ messages.Partition, e messages.Micros) any 
 }
 
 func (q *cellsQuestion) take(_ int, g gathered) any {
-	c := &messages.Cells{Moment: g.moment(q.Window)}
+	c := &messages.Cells{Moment: g.moment(q.Window), SketchError: g.SketchError}
 	parts := partsOf[*window.CellsPart](g)
 	categories, regions := make([]namedTotals, len(parts)), make([]namedTotals, len(parts))
 	for i, part := range parts {

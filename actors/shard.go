@@ -23,12 +23,17 @@ type Core interface {
 	Around(q *window.AroundAsk) *window.AroundPart
 	Prefix(q *window.PrefixAsk) []rank.Row
 	Cells(q *window.CellsAsk) *window.CellsPart
-	Known(topic, category, region []byte) bool
 }
 
 // Sizer is a Core that accounts for its memory.
 type Sizer interface {
 	Stats() window.Stats
+}
+
+// Sketcher is a Core that may know counts within bounds only.
+type Sketcher interface {
+	// SketchError is the error of the sketches in use for a window; zero: none is.
+	SketchError(w messages.Window) messages.SketchError
 }
 
 // shardActor owns the state of one partition. It takes deltas from its ingest
@@ -52,7 +57,7 @@ type mailedDelta struct {
 }
 
 // shardAsk asks for a part of an answer at engine time e. The body is one of
-// window's asks, or a *messages.Frame to be checked for new keys.
+// window's asks.
 type shardAsk struct {
 	gather   uint64
 	e        messages.Micros
@@ -67,6 +72,7 @@ type shardPart struct {
 	applied   messages.Offset
 	first     messages.Micros // start of the earliest slice with a count, if started
 	started   bool
+	sketches  messages.SketchError
 	part      any
 	err       error
 }
@@ -84,9 +90,6 @@ type held struct {
 // release ends a hold.
 type release struct{ gather uint64 }
 
-// newKeys asks whether a block brings keys that have no row yet.
-type newKeys struct{ data []byte }
-
 func (a *shardActor) receive(m mail) {
 	switch b := m.body.(type) {
 	case *window.Delta:
@@ -98,7 +101,7 @@ func (a *shardActor) receive(m mail) {
 	case *shardAsk:
 		part, err := a.ask(b)
 		first, any := a.core.First()
-		m.answer(&shardPart{b.gather, a.partition, a.applied, first, any, part, err})
+		m.answer(&shardPart{b.gather, a.partition, a.applied, first, any, a.sketchError(askedWindow(b.body)), part, err})
 	case hold:
 		if a.holds == nil {
 			a.holds = make(map[uint64]bool)
@@ -113,9 +116,32 @@ func (a *shardActor) receive(m mail) {
 			}
 			a.waiting = a.waiting[:0]
 		}
-	case newKeys:
-		m.answer(a.bringsNew(b.data))
 	}
+}
+
+func (a *shardActor) sketchError(w messages.Window) messages.SketchError {
+	if s, ok := a.core.(Sketcher); ok {
+		return s.SketchError(w)
+	}
+	return messages.SketchError{}
+}
+
+// askedWindow is the window that one of window's asks is about. The points of a
+// series are like any window but "all".
+func askedWindow(ask any) messages.Window {
+	switch q := ask.(type) {
+	case *window.TopAsk:
+		return q.Window
+	case *window.CountAsk:
+		return q.Window
+	case *window.AroundAsk:
+		return q.Window
+	case *window.PrefixAsk:
+		return q.Window
+	case *window.CellsAsk:
+		return q.Window
+	}
+	return messages.Window5m
 }
 
 func (a *shardActor) failed(reason string) { a.progress.fail(a.partition, reason) }
@@ -136,6 +162,8 @@ func (a *shardActor) apply(m mail, d *window.Delta, from address) {
 		stats := sizer.Stats()
 		s.Topics, s.Rows, s.Slices, s.Memory = stats.Topics, stats.Rows, stats.Slices, stats.Memory
 	}
+	s.SketchError = a.sketchError(messages.Window5m)
+	s.SketchError.Raise(a.sketchError(messages.WindowAll))
 	s.Memory.Dedup = d.Dedup
 	s.Memory.Combine += d.Combine
 	a.progress.publish(a.partition, s, d.DedupNext)
@@ -165,20 +193,4 @@ func (a *shardActor) ask(q *shardAsk) (any, error) {
 		return a.core.Cells(b), nil
 	}
 	panic("shard: unknown ask")
-}
-
-// bringsNew tells whether some record of the block has a key without a row.
-func (a *shardActor) bringsNew(data []byte) bool {
-	var r messages.Record
-	for len(data) > 0 {
-		rest, err := r.ReadFrom(data)
-		if err != nil {
-			return false
-		}
-		if !a.core.Known(r.Topic, r.Category, r.Region) {
-			return true
-		}
-		data = rest
-	}
-	return false
 }

@@ -112,7 +112,7 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 		Boards:     e.Boards,
 		Memory:     api.NewMemory(e.Memory),
 		Budget:     s.budget(),
-		Error:      api.NewError(true, messages.SketchError{}),
+		Error:      api.NewError(e.Epsilon == 0, e.SketchError),
 		Partitions: make([]api.PartitionStatus, len(e.Partitions)),
 	}
 	for i := range e.Partitions {

@@ -24,9 +24,10 @@ func (s *Server) metricsJSON(w http.ResponseWriter, r *http.Request) error {
 	}
 	now := time.Now()
 	m := &api.Metrics{
-		TopKMemoryMB:     float64(e.Memory.Engine()) / (1 << 20),
+		CMSMemoryMB:      float64(e.Memory.Sketches+e.Memory.Filters) / (1 << 20),
+		TopKMemoryMB:     float64(e.Memory.Engine()-e.Memory.Sketches-e.Memory.Filters) / (1 << 20),
 		WindowSize:       messages.Window30d.String(),
-		Error:            api.NewError(true, messages.SketchError{}),
+		Error:            api.NewError(e.Epsilon == 0, e.SketchError),
 		Boards:           e.Boards,
 		IngestionRateEPS: s.events.PerSecond(now),
 		QueryRateQPS:     s.queries.PerSecond(now),
@@ -159,7 +160,8 @@ type kindBytes struct {
 func memoryKinds(m messages.Memory) []kindBytes {
 	return []kindBytes{
 		{"rows", m.Rows}, {"names", m.Names}, {"index", m.Index}, {"lists", m.Lists},
-		{"overlays", m.Overlays}, {"candidates", m.Candidates}, {"combine", m.Combine}, {"dedup", m.Dedup},
+		{"overlays", m.Overlays}, {"candidates", m.Candidates}, {"sketches", m.Sketches}, {"filters", m.Filters},
+		{"combine", m.Combine}, {"dedup", m.Dedup},
 	}
 }
 

@@ -36,6 +36,11 @@ type SketchError struct {
 	Epsilon, Delta float64
 }
 
+// Raise makes e the greater of two errors: that of sketches of both.
+func (e *SketchError) Raise(o SketchError) {
+	e.Epsilon, e.Delta = max(e.Epsilon, o.Epsilon), max(e.Delta, o.Delta)
+}
+
 // Row is one topic of a board.
 type Row struct {
 	Topic string
@@ -105,12 +110,14 @@ type Series struct {
 // Topics answers a TopicsQuery, greatest first.
 type Topics struct {
 	Moment
+	SketchError
 	Rows []Row
 }
 
 // Cells answers a CellsQuery: names in byte order with their totals.
 type Cells struct {
 	Moment
+	SketchError
 	Total      Count
 	Categories []CellTotal
 	Regions    []CellTotal

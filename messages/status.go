@@ -41,7 +41,8 @@ type EngineStatus struct {
 	Settings   Settings
 	Partitions []PartitionStatus
 	Boards     int // boards kept because somebody asks for them
-	Memory     Memory
+	SketchError
+	Memory Memory
 }
 
 // PartitionStatus is one shard with its ingest side.
@@ -56,12 +57,14 @@ type PartitionStatus struct {
 	CategoriesFolded, RegionsFolded bool
 	// Slices is the number of kept time slices.
 	Slices int
+	SketchError
 	Memory Memory
 }
 
-// Memory is bytes by kind.
+// Memory is bytes by kind. Sketches and Filters are of what rows that left had
+// counted.
 type Memory struct {
-	Rows, Names, Index, Lists, Overlays, Candidates, Combine, Dedup int64
+	Rows, Names, Index, Lists, Overlays, Candidates, Sketches, Filters, Combine, Dedup int64
 }
 
 // Sum adds another account.
@@ -72,6 +75,8 @@ func (m *Memory) Sum(o Memory) {
 	m.Lists += o.Lists
 	m.Overlays += o.Overlays
 	m.Candidates += o.Candidates
+	m.Sketches += o.Sketches
+	m.Filters += o.Filters
 	m.Combine += o.Combine
 	m.Dedup += o.Dedup
 }
@@ -79,5 +84,5 @@ func (m *Memory) Sum(o Memory) {
 // Engine is the part that counts against the engine's share of the memory
 // budget: everything but dedup.
 func (m *Memory) Engine() int64 {
-	return m.Rows + m.Names + m.Index + m.Lists + m.Overlays + m.Candidates + m.Combine
+	return m.Rows + m.Names + m.Index + m.Lists + m.Overlays + m.Candidates + m.Sketches + m.Filters + m.Combine
 }

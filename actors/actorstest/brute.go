@@ -244,21 +244,3 @@ func (b *Brute) Cells(q *window.CellsAsk) *window.CellsPart {
 	p.Regions = each(b.regions, func(name string) messages.Cell { return messages.Cell{Region: name} })
 	return p
 }
-
-// Known tells whether the same key was counted before.
-func (b *Brute) Known(topic, category, region []byte) bool {
-	id := func(names *window.Names, text []byte) (window.NameID, bool) {
-		id, known, whole := names.Find(string(text))
-		return id, known || !whole
-	}
-	c, okCategory := id(b.categories, category)
-	r, okRegion := id(b.regions, region)
-	inTopic, inRegion := false, r == window.NoName
-	for i := range b.entries {
-		if e := &b.entries[i]; e.topic == string(topic) && e.category == c {
-			inTopic = true
-			inRegion = inRegion || e.region == r
-		}
-	}
-	return okCategory && okRegion && inTopic && inRegion
-}

@@ -66,6 +66,9 @@ func (c *Candidates) Refill(names Names, sorted []Item, whole bool) {
 		c.last = sorted[len(sorted)-1]
 		c.name = append(c.name[:0], names.Name(c.last.Topic)...)
 	}
+	if cap(c.rows) > 8*c.Want() { // K was greater once
+		c.rows, c.slot = nil, nil
+	}
 	c.clear()
 	for i := range sorted {
 		c.add(sorted[i].Row)
@@ -78,6 +81,13 @@ func (c *Candidates) Keep(rows []uint32) {
 	for _, r := range rows {
 		c.add(r)
 	}
+}
+
+// CandidateBytes is the most, about, that the candidates of a cell hold of which
+// k rows are asked.
+func CandidateBytes(k int) int64 {
+	c := Candidates{K: k}
+	return int64(4*c.Want()) * 4 * 4 // a row, and two to four slots
 }
 
 // Bytes is what the candidates hold.

@@ -10,7 +10,9 @@ import "slices"
 //
 // What is certified of the filtered board stays true: an excluded topic is
 // nobody's rival, and a topic beyond its category's share stays a rival unless
-// every row kept in its place certainly comes before it.
+// every row kept in its place certainly comes before it. Where a row's category
+// is not sure, it and what may come behind it may be on the board or not: nothing
+// from there on is certified.
 func Filter(p *Part, exclude []string, perCategory int) *Part {
 	f := *p
 	f.Rows = make([]Row, 0, len(p.Rows))
@@ -20,6 +22,9 @@ func Filter(p *Part, exclude []string, perCategory int) *Part {
 		r := &p.Rows[i]
 		if _, found := slices.BinarySearch(excluded, r.Topic); found {
 			continue
+		}
+		if perCategory > 0 && r.Unsure {
+			f.Rest, f.Ordered = max(f.Rest, r.Count.Upper), false
 		}
 		if perCategory > 0 && r.Category != "" {
 			same := kept[r.Category]

@@ -13,6 +13,9 @@ type Row struct {
 	Topic    string
 	Count    messages.Count
 	Category string // leading category in the window, where asked for
+	// Unsure: the leading category may be another, since not all of the topic's
+	// counts are known by category.
+	Unsure bool
 }
 
 // Compare is the total order of every board: the greater lower bound first,

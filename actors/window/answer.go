@@ -22,6 +22,9 @@ func (t *Table) Count(q *CountAsk) *CountPart {
 	for i, r := range rows {
 		r.add(&p.Counts[r.topic], counts[i])
 	}
+	for i, name := range q.Topics {
+		t.addHidden(&v, &c, name, &p.Counts[i], 0)
+	}
 	return p
 }
 
@@ -120,7 +123,25 @@ func (t *Table) Series(q *SeriesAsk) ([][]messages.Count, error) {
 			out[i][at] = out[i][at].Add(*total)
 		}
 	}
+	t.seriesHidden(q, end, &c, out)
 	return out, nil
+}
+
+// seriesHidden adds to the points what is in no row.
+func (t *Table) seriesHidden(q *SeriesAsk, end messages.Micros, c *cells, out [][]messages.Count) {
+	if t.hidden.sketches == nil {
+		return
+	}
+	for at := range q.N {
+		i := Interval{Start: q.Start + messages.Micros(at)*q.Step}
+		i.End = min(end, i.Start+q.Step)
+		v := t.sum(i)
+		for k, name := range q.Topics {
+			if name != "" {
+				t.addHidden(&v, c, name, &out[k][at], 0)
+			}
+		}
+	}
 }
 
 // gridAt is the grid on which an interval can begin at m: no slice at m or
@@ -158,63 +179,45 @@ func (t *Table) Prefix(q *PrefixAsk) []rank.Row {
 	for i := range items {
 		items[i].Count--
 	}
-	return t.named(items)
+	rows := t.named(items)
+	t.bound(&v, items, rows)
+	return rows
 }
 
 // fillCategories sets the rows' leading categories: the one that the topic,
 // wherever it occurred, was counted under most often in the window; of equals
-// the first in byte order.
+// the first in byte order. It is not sure where what is in no row could make
+// another one lead.
 func (t *Table) fillCategories(v *view, rows []rank.Row) {
 	for i := range rows {
 		topic, _, _ := t.findTopic(rows[i].Topic)
-		rows[i].Category = t.leadingCategory(v, t.topics.at(topic).row)
+		plain := t.topics.at(topic).row
+		best, lead := t.leadingCategory(v, plain)
+		hidden := t.hiddenOfRow(v, plain, 0)
+		rows[i].Category, rows[i].Unsure = best, hidden > 0 && hidden >= lead
 	}
 }
 
-// leadingCategory of the topic of a T row.
-func (t *Table) leadingCategory(v *view, plain rowID) (best string) {
+// leadingCategory of the topic of a T row, and by how much it leads.
+func (t *Table) leadingCategory(v *view, plain rowID) (best string, lead uint64) {
 	link := t.rows.at(plain).link
+	most, second, none := uint64(0), uint64(0), t.countOf(v, plain)
 	if link == 0 {
-		return t.categories.Text(t.rows.familyOf(plain).category)
+		return t.categories.Text(t.rows.familyOf(plain).category), none
 	}
 	// What no child row has was counted without a category.
-	most, none := uint64(0), t.countOf(v, plain)
 	for ; link != 0; link = t.rows.at(link).link {
 		n, text := t.countOf(v, link), t.categories.Text(t.rows.familyOf(link).category)
-		if none -= n; n > most || n == most && text < best {
-			best, most = text, n
+		none -= n
+		switch {
+		case n > most || n == most && text < best:
+			best, most, second = text, n, most
+		case n > second:
+			second = n
 		}
 	}
 	if none >= most {
-		return ""
+		return "", none - most
 	}
-	return best
-}
-
-// Known tells whether an event of this key would need no new row.
-func (t *Table) Known(topic, category, region []byte) bool {
-	hash := t.hash(topic)
-	id, ok := t.topics.find(hash, topic)
-	c, okCategory := knownName(t.categories, category)
-	r, okRegion := knownName(t.regions, region)
-	return ok && okCategory && okRegion &&
-		t.knownKey(id, hash, c, NoName) && (r == NoName || t.knownKey(id, hash, c, r))
-}
-
-// knownName is the id that an event's category or region counts under; false:
-// it may get a new one.
-func knownName(names *Names, text []byte) (NameID, bool) {
-	id, known, whole := names.Find(string(text))
-	return id, known || !whole
-}
-
-func (t *Table) knownKey(topic topicID, hash uint64, category, region NameID) bool {
-	plain := t.row(topic, hash, cell{any: true, region: region})
-	if plain == 0 {
-		return false
-	}
-	if t.rows.at(plain).link == 0 {
-		return t.rows.familyOf(plain).category == category
-	}
-	return category == NoName || t.rows.findChild(topic, hash, category, region) != 0
+	return best, most - max(second, none)
 }

@@ -16,13 +16,19 @@ func (t *Table) Around(q *AroundAsk) *AroundPart {
 	name := []byte(q.Topic)
 	self, _, known := t.findTopic(q.Topic)
 	above, below := nearest{t: t, n: q.Around, direction: -1}, nearest{t: t, n: q.Around, direction: 1}
-	for _, b := range t.all(&v, &c) {
+	floor := t.cellsFloor(&v, &c)
+	for _, b := range t.allCounted(&v, &c) {
 		if known && b.topic == self {
 			continue
 		}
 		// before tells whether b, at n, comes before the asked topic at m.
 		before := func(n, m uint64) bool {
 			return n > m || n == m && bytes.Compare(t.topics.Name(b.topic), name) < 0
+		}
+		// What is hidden of b is looked up only if that decides.
+		if n := b.count().Upper; !before(n, q.Count.Lower) && before(addSaturating(n, floor), q.Count.Lower) {
+			enough := q.Count.Lower - min(q.Count.Lower, addSaturating(n, 1))
+			t.setHidden(&v, &c, &b, enough)
 		}
 		if before(b.count().Upper, q.Count.Lower) {
 			p.Possible++
@@ -36,6 +42,13 @@ func (t *Table) Around(q *AroundAsk) *AroundPart {
 			above.add(b)
 		default:
 			below.add(b)
+		}
+	}
+	p.Possible += t.hiddenBefore(&v, &c, q.Count.Lower)
+	for _, side := range []*nearest{&above, &below} {
+		side.cut()
+		for i := range side.found {
+			t.setHidden(&v, &c, &side.found[i], 0)
 		}
 	}
 	p.Above, p.Below = above.rows(), below.rows()
@@ -66,9 +79,8 @@ func (s *nearest) cut() {
 	s.found = s.found[:min(len(s.found), s.n)]
 }
 
-// rows are what is left, in the order of a board.
+// rows are what is left after a cut, in the order of a board.
 func (s *nearest) rows() []rank.Row {
-	s.cut()
 	if s.direction < 0 {
 		slices.Reverse(s.found)
 	}

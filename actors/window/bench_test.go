@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"time"
 
+	"github.com/crestdb/crest/actors/rank"
 	"github.com/crestdb/crest/actors/window"
 	"github.com/crestdb/crest/messages"
 )
@@ -25,10 +27,13 @@ const loadRegions = 8
 
 // newLoad fills a table: every topic occurs once in every region within an
 // hour, then it takes deltas for a while.
-func newLoad(rows int) *load {
+func newLoad(rows int) *load { return newBoundedLoad(rows, 0) }
+
+// newBoundedLoad gives the table so much memory; 0: what it takes.
+func newBoundedLoad(rows int, memory int64) *load {
 	r := rand.New(rand.NewPCG(1, uint64(rows)))
 	l := &load{
-		table: window.New(window.Config{Hash: hashOf}),
+		table: window.New(window.Config{Hash: hashOf, Memory: memory, Epsilon: 0.001, Delta: 0.001, Key: [2]uint64{1, 2}}),
 		rand:  r,
 		batch: newBatch(64, 512, hashOf),
 		names: make([]string, rows/(1+loadRegions)),
@@ -160,4 +165,76 @@ func BenchmarkSlide(b *testing.B) {
 		b.StartTimer()
 	}
 	b.ReportMetric(longest, "longest-µs")
+}
+
+// BenchmarkBounded is BenchmarkApply with a part of the memory that the rows
+// need, and the longest time that one delta took.
+func BenchmarkBounded(b *testing.B) {
+	const rows = 1_000_000
+	for _, share := range []int64{1, 2, 10} {
+		b.Run(fmt.Sprintf("need=1:%d", share), func(b *testing.B) {
+			m := newLoad(rows).table.Stats().Memory
+			need := m.Engine()
+			memory := int64(0)
+			if share > 1 {
+				memory = need / share
+			}
+			l := newBoundedLoad(rows, memory)
+			const perDelta = 2000
+			n, left := 0, l.table.Left()
+			var longest time.Duration
+			var ready []*window.Delta
+			for b.Loop() {
+				if len(ready) == 0 {
+					b.StopTimer()
+					ready = l.deltas(64, perDelta, 100*messages.Millisecond)
+					b.StartTimer()
+				}
+				before := time.Now()
+				l.table.Apply(ready[0])
+				longest = max(longest, time.Since(before))
+				ready = ready[1:]
+				n += perDelta
+			}
+			s := l.table.Stats()
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/row")
+			b.ReportMetric(float64(longest.Microseconds()), "longest-µs")
+			b.ReportMetric(float64(s.Memory.Engine())/float64(need/share), "of-budget")
+			b.ReportMetric(float64(s.Rows), "rows")
+			b.ReportMetric(float64(l.table.Left()-left)/float64(n), "left/row")
+			b.Logf("need %d: %+v, room %d; %s", need, s, l.table.Room(), l.table.Sweep())
+		})
+	}
+}
+
+// BenchmarkTopBounded is a board of a table with a tenth of the memory that its
+// rows need.
+func BenchmarkTopBounded(b *testing.B) {
+	const rows = 1_000_000
+	memory := newLoad(rows).table.Stats().Memory
+	l := newBoundedLoad(rows, memory.Engine()/10)
+	for _, d := range l.deltas(500, 2000, 500*messages.Millisecond) {
+		l.table.Apply(d)
+	}
+	for _, w := range []messages.Window{messages.Window1h, messages.Window(37 * messages.Minute), messages.WindowAll} {
+		for _, k := range []int{100, 1000, 4000} {
+			b.Run(fmt.Sprintf("window=%s/k=%d", w, k), func(b *testing.B) {
+				b.ReportAllocs()
+				var certified int
+				for b.Loop() {
+					p := l.table.Top(&window.TopAsk{Window: w, E: l.table.Clock(), K: k})
+					_, certified, _ = rank.Merge([]*rank.Part{p}, k)
+				}
+				b.ReportMetric(float64(certified), "certified")
+			})
+		}
+	}
+	b.Run("around", func(b *testing.B) {
+		e := l.table.Clock()
+		top := l.table.Top(&window.TopAsk{Window: messages.Window1h, E: e, K: 500})
+		row := top.Rows[499]
+		for b.Loop() {
+			l.table.Around(&window.AroundAsk{Topic: row.Topic, Count: row.Count, Window: messages.Window1h, E: e, Around: 5})
+		}
+	})
 }

@@ -98,13 +98,18 @@ func (t *Table) row(topic topicID, hash uint64, c cell) rowID {
 	return 0
 }
 
-// each calls f for every row of a cell.
+// each calls f for every topic's row of a cell.
 func (t *Table) each(c cell, f func(id rowID, r *row)) {
 	for _, p := range t.parts(c) {
-		t.eachOf(p, f)
+		t.eachOf(p, func(id rowID, r *row) {
+			if r.topic != noTopic {
+				f(id, r)
+			}
+		})
 	}
 }
 
+// eachOf calls f for every row of a part, empty places too.
 func (t *Table) eachOf(p part, f func(id rowID, r *row)) {
 	for _, page := range p.family.pages {
 		rows := t.rows.pages[page].rows

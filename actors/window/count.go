@@ -13,12 +13,21 @@ func (t *Table) count(d *Delta, rows []DeltaRow) {
 	for t.starts[c.from] > at {
 		c.from++
 	}
+	if c.slice != nil {
+		for c.reach < allWindow && t.floorStart(c.reach) > c.slice.start {
+			c.reach++
+		}
+	}
 	if c.slice != nil && at < t.line.open {
 		t.merge.due = true
+		c.late = at < t.line.open-fresh
 	}
 	var found [resolveRows]resolved
 	for len(rows) > 0 {
 		some := rows[:min(len(rows), resolveRows)]
+		if c.slice != nil && t.hidden.on {
+			c.slice.spare(&t.scratch.sorter)
+		}
 		t.resolve(d, some, &found)
 		for i := range some {
 			c.add(d, &some[i], &found[i])
@@ -27,20 +36,22 @@ func (t *Table) count(d *Delta, rows []DeltaRow) {
 	}
 }
 
-// topic finds or makes a topic with its T row.
-func (t *Table) topic(hash uint64, name []byte, category NameID) topicID {
-	id, ok := t.topics.find(hash, name)
-	if !ok {
-		id = t.topics.add(hash, name)
-		t.topics.at(id).row = t.rows.add(id, hash, t.family(false, category, NoName))
-	}
+// newTopic makes a topic with its T row.
+func (t *Table) newTopic(hash uint64, name []byte, category NameID) topicID {
+	id := t.topics.add(hash, name)
+	t.topics.at(id).row = t.rows.add(id, hash, t.family(false, category, NoName), t.admit(id, NoName))
 	return id
 }
 
 // family finds or makes a family.
 func (t *Table) family(child bool, category, region NameID) uint32 {
 	key := familyKey{category, region, child}
+	recent := &t.rows.recent[key.hash()%recentFamilies]
+	if recent.key == key && recent.next > 0 {
+		return recent.next - 1
+	}
 	if i, ok := t.rows.byKey[key]; ok {
+		*recent = recentFamily{key, i + 1}
 		return i
 	}
 	i := uint32(len(t.rows.families))
@@ -61,35 +72,46 @@ type counting struct {
 	t     *Table
 	slice *slice // nil: too old to be kept, counts in "all" only
 	from  int
+	reach int  // as from, for the floors
+	late  bool // rows made at the same time would not be expected in the slice
 }
 
 // add counts one row of a delta.
 func (c *counting) add(d *Delta, r *DeltaRow, found *resolved) {
 	t := c.t
-	if found.topic == 0 {
-		topic := t.topic(r.Hash, d.Topic(r), r.Category)
-		found.topic, found.plain = topic+1, t.topics.at(topic).row
-	}
-	topic := found.topic - 1
 	if c.slice != nil {
 		c.slice.total = addSaturating(c.slice.total, r.Count)
 	}
+	if found.topic == 0 {
+		topic, known := t.topics.find(r.Hash, d.Topic(r))
+		if !known && c.hideTopic(d, r) {
+			return
+		}
+		if !known {
+			topic = t.newTopic(r.Hash, d.Topic(r), r.Category)
+		}
+		found.topic, found.plain = topic+1, t.topics.at(topic).row
+	}
+	topic := found.topic - 1
 	c.addKey(topic, found.plain, r, NoName)
 	if r.Region == NoName {
 		return
 	}
 	if found.inRegion == 0 {
-		found.inRegion = t.plainIn(topic, r)
+		if found.inRegion = t.rows.findPlain(topic, r.Hash, r.Region); found.inRegion == 0 {
+			if c.hideRegional(d, r) {
+				return
+			}
+			found.inRegion = t.newRegional(topic, r)
+		}
 	}
 	c.addKey(topic, found.inRegion, r, r.Region)
 }
 
-// plainIn finds or makes the TR row of a delta's row.
-func (t *Table) plainIn(topic topicID, r *DeltaRow) rowID {
-	if id := t.rows.findPlain(topic, r.Hash, r.Region); id != 0 {
-		return id
-	}
-	return t.rows.add(topic, r.Hash, t.family(false, r.Category, r.Region))
+// newRegional makes the TR row of a delta's row.
+func (t *Table) newRegional(topic topicID, r *DeltaRow) rowID {
+	t.topics.at(topic).regions++
+	return t.rows.add(topic, r.Hash, t.family(false, r.Category, r.Region), t.admit(topic, r.Region))
 }
 
 // addKey counts a delta's row under a plain row and, if that is forked, under
@@ -123,6 +145,9 @@ func (c *counting) addRow(id rowID, n uint64) {
 	f.add(n, c.from)
 	if c.slice != nil {
 		c.slice.add(id, n)
+		if c.late {
+			p.oldest = min(p.oldest, c.slice.start)
+		}
 	}
 	if f.wide != nil || f.narrow != nil {
 		c.t.notice(id, r, f, c.from, n)

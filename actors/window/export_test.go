@@ -1,5 +1,7 @@
 package window
 
+import "fmt"
+
 // Unwatch drops every candidate set, so that the next board is a cold one.
 func (t *Table) Unwatch() {
 	for len(t.watches.sets) > 0 {
@@ -18,9 +20,57 @@ func (t *Table) Raise(name string, n uint64) {
 	t.rows.familyOf(id).all += n
 }
 
+// Left is how many rows have left.
+func (t *Table) Left() int { return t.sweep.left }
+
+// Hide has counts of keys without a row hidden in the next delta, as if the
+// sweep had found that a row is cold below cut.
+func (t *Table) Hide(cut uint64) {
+	for _, f := range t.rows.families {
+		f.cut, f.cutAt = cut, maxMoment
+	}
+	t.hiding.pressed = t.hidden.sketches != nil
+	t.hiding.topics = t.hiding.pressed
+}
+
+// Drawn is how often a count was cold and might have been hidden.
+func (t *Table) Drawn() int { return int(t.hiding.draws) }
+
+// Room is bytes that new rows can have.
+func (t *Table) Room() int64 { return t.room() }
+
+// Sweep tells how the sweep is doing.
+func (t *Table) Sweep() string {
+	s := &t.sweep
+	return fmt.Sprintf("heat %.3g, rounds %d, looked %d, left %d, batches %d", s.heat, s.rounds, s.looked, s.left, s.batches)
+}
+
 // SetCredit sets how many entries may be read in merges; below 0, so many are
 // to be earned first.
 func (t *Table) SetCredit(entries int) { t.merge.credit = entries }
 
 // Merging tells whether a merge is under way.
 func (t *Table) Merging() bool { return len(t.merge.sources) > 0 }
+
+// Leave makes rows leave, as the sweep would: those of a topic only once none
+// of its regions has one.
+func (t *Table) Leave(chosen func() bool) {
+	l := &t.sweep.batch
+	for _, regional := range []bool{true, false} {
+		for p := range t.rows.pages {
+			page := &t.rows.pages[p]
+			if page.child || (page.region != NoName) != regional {
+				continue
+			}
+			for i := range page.rows {
+				r := &page.rows[i]
+				if r.topic != noTopic && (regional || t.topics.at(r.topic).regions == 0) && chosen() {
+					l.add(t, uint32(p)<<pageShift|uint32(i))
+				}
+			}
+		}
+		t.sweep.left += len(l.chosen)
+		t.leave(l)
+	}
+	t.topics.compact()
+}

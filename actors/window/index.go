@@ -76,3 +76,29 @@ func (p *indexPart) place(slot uint64) {
 	}
 	p.slots[i] = slot
 }
+
+// remove takes an entry out. Those behind it move up, so that no walk ends
+// before its time.
+func (x *index) remove(hash uint64, id uint32) {
+	p := &x.parts[hash>>56]
+	mask := uint32(len(p.slots) - 1)
+	entry := uint64(uint32(hash))<<32 | uint64(id+1)
+	i := uint32(hash) & mask
+	for p.slots[i] != entry {
+		i = (i + 1) & mask
+	}
+	for j := i; ; {
+		j = (j + 1) & mask
+		s := p.slots[j]
+		if s == 0 {
+			break
+		}
+		// s may move to i if i is not before where s would best be.
+		if best := uint32(s>>32) & mask; (j-best)&mask >= (j-i)&mask {
+			p.slots[i] = s
+			i = j
+		}
+	}
+	p.slots[i] = 0
+	p.used--
+}

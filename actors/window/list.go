@@ -10,7 +10,9 @@ import (
 // one block per page of rows.
 //
 //	block = uvarint(page − page of the block before) uvarint(bytes of entries) entries
-//	entry = uvarint((place − place before − 1)<<1 | count is 1) [uvarint(count)]
+//	entry = uvarint(1 + ((place − place before − 1)<<1 | count is 1)) [uvarint(count)]
+//
+// A zero byte ends a block's entries before their bytes do: what remove left.
 //
 // The first page counts from 0, the first place of a block from −1. An entry
 // mostly takes one byte or two. Blocks of other families' pages are skipped
@@ -20,6 +22,7 @@ type list struct {
 	data  []byte
 	marks []mark
 	n     int // entries
+	dead  int // bytes that removed entries left
 }
 
 // mark is where a block begins, and the page of the block before it.
@@ -48,6 +51,9 @@ type builder struct {
 
 // add appends the page's counts: those places whose bit is set.
 func (b *builder) add(page uint32, s *pageSum) {
+	if s.set == [pageRows / 64]uint64{} {
+		return
+	}
 	body := b.body[:0]
 	before := -1
 	for w, word := range s.set {
@@ -56,9 +62,9 @@ func (b *builder) add(page uint32, s *pageSum) {
 			gap := uint64(place-before-1) << 1
 			before = place
 			if c := s.count[place]; c == 1 {
-				body = binary.AppendUvarint(body, gap|1)
+				body = binary.AppendUvarint(body, 1+(gap|1))
 			} else {
-				body = binary.AppendUvarint(body, gap)
+				body = binary.AppendUvarint(body, 1+gap)
 				body = binary.AppendUvarint(body, c)
 			}
 			b.n++
@@ -76,7 +82,7 @@ func (b *builder) add(page uint32, s *pageSum) {
 
 // finish is the list, at its size.
 func (b *builder) finish() list {
-	l := list{append([]byte(nil), b.data...), append([]mark(nil), b.marks...), b.n}
+	l := list{data: append([]byte(nil), b.data...), marks: append([]mark(nil), b.marks...), n: b.n, dead: b.dead}
 	*b = builder{list: list{data: b.data[:0], marks: b.marks[:0]}, body: b.body[:0]}
 	return l
 }
@@ -88,6 +94,9 @@ type pageSum struct {
 }
 
 func (s *pageSum) add(place uint8, n uint64) {
+	if n == 0 { // removed
+		return
+	}
 	s.count[place] = addSaturating(s.count[place], n)
 	s.set[place>>6] |= 1 << (place & 63)
 }
@@ -159,6 +168,10 @@ func (c *cursor) read(b *block) {
 	place := -1
 	for len(data) > 0 {
 		v, n := uvarint(data)
+		if v == 0 {
+			break
+		}
+		v--
 		data = data[n:]
 		place += int(v>>1) + 1
 		count := uint64(1)

@@ -33,6 +33,10 @@ const (
 	// this part of the list they would be merged into.
 	lateFew   = 64
 	lateShare = 4
+	// deadFew bytes of removed entries are not worth a new list; deadShare: nor
+	// is less than this part of it.
+	deadFew   = 256
+	deadShare = 4
 	// fresh is how long late counts of a slice are expected to come in.
 	fresh = 3 * messages.SliceLength
 )
@@ -63,7 +67,7 @@ func (t *Table) nextMerge() bool {
 		for j < len(l.slices) && l.slices[j].start < slot.End {
 			j++
 		}
-		if s := l.slices[i]; j > i+1 || s.start+fresh < l.open && len(s.late) > lateFew && len(s.late) > s.list.n/lateShare {
+		if s := l.slices[i]; j > i+1 || s.start+fresh < l.open && len(s.late) > lateFew && len(s.late) > s.list.n/lateShare || s.list.dead > deadFew && s.list.dead > len(s.list.data)/deadShare {
 			t.merge.begin(slot.Start, l.slices[i:j], &t.scratch.sorter)
 			return true
 		}
@@ -120,6 +124,7 @@ func (t *Table) finishMerge() {
 	for _, s := range m.sources {
 		merged.total = addSaturating(merged.total, s.total)
 		merged.late = append(merged.late, s.late...)
+		t.hidden.merge(merged, s)
 		l.recycle(s.frozen)
 	}
 	i := l.search(m.sources[0].start)

@@ -123,7 +123,6 @@ func ask(t *testing.T, s *stream, brute *actorstest.Brute, tables []*window.Tabl
 	a := asker{t, s, brute, tables, s.window(), e, messages.Cell{}}
 	a.prefix()
 	a.cells()
-	a.known()
 	a.first()
 }
 
@@ -260,17 +259,6 @@ func (a *asker) cells() {
 		return *p
 	}
 	a.same(*q, sorted(a.brute.Cells(q)), func(t *window.Table) any { return sorted(t.Cells(q)) })
-}
-
-func (a *asker) known() {
-	for range 10 {
-		e := a.s.next()
-		if e.category == "" {
-			continue
-		}
-		topic, category, region := []byte(e.topic), []byte(e.category), []byte(e.region)
-		a.same(e, a.brute.Known(topic, category, region), func(t *window.Table) any { return t.Known(topic, category, region) })
-	}
 }
 
 func (a *asker) first() {

@@ -21,6 +21,7 @@ func packedPlace(e uint64) uint8  { return uint8(e >> 32) }
 // sorter sorts packed entries by row.
 type sorter struct {
 	spare []uint64
+	most  int // entries that spare may have from one time to the next
 	heads [1 << radixBits]uint32
 }
 
@@ -66,32 +67,55 @@ func (s *sorter) sort(e []uint64) {
 	if swapped {
 		copy(e, from)
 	}
-	if cap(s.spare) > spareMost {
+	if cap(s.spare) > s.most {
 		s.spare = nil
 	}
 }
 
-// spareMost bounds the buffer that a sorter keeps, in entries.
-const spareMost = 1 << 16
+// spareMost bounds a buffer that is kept for later, in entries; one of a table
+// with little memory also has no more than spareShare of it.
+const (
+	spareMost  = 1 << 16
+	spareShare = 64
+)
 
-// mergePacked merges two ascending runs.
-func mergePacked(a, b []uint64) []uint64 {
-	out := make([]uint64, 0, len(a)+len(b))
-	for len(a) > 0 && len(b) > 0 {
-		if packedRow(a[0]) <= packedRow(b[0]) {
-			out, a = append(out, a[0]), a[1:]
+// spareIn is how many entries a buffer may have in so much memory; 0: in any.
+func spareIn(memory int64) int {
+	if memory == 0 {
+		return spareMost
+	}
+	return int(min(spareMost, memory/spareShare/8))
+}
+
+// merge merges two ascending runs that stand one behind the other, the second
+// from n on, in place.
+func (s *sorter) merge(e []uint64, n int) {
+	if cap(s.spare) < len(e)-n {
+		s.spare = make([]uint64, len(e)-n)
+	}
+	b := s.spare[:copy(s.spare[:cap(s.spare)], e[n:])]
+	for to := len(e) - 1; len(b) > 0; to-- {
+		if last := b[len(b)-1]; n > 0 && packedRow(e[n-1]) > packedRow(last) {
+			e[to] = e[n-1]
+			n--
 		} else {
-			out, b = append(out, b[0]), b[1:]
+			e[to] = last
+			b = b[:len(b)-1]
 		}
 	}
-	return append(append(out, a...), b...)
+	if cap(s.spare) > s.most {
+		s.spare = nil
+	}
 }
 
 // combine adds neighbouring entries of one row up, in place, where the sum
-// fits.
+// fits, and drops those that were removed.
 func combine(e []uint64) []uint64 {
 	out := e[:0]
 	for _, x := range e {
+		if packedCount(x) == 0 {
+			continue
+		}
 		if n := len(out); n > 0 && packedRow(out[n-1]) == packedRow(x) && packedCount(out[n-1])+packedCount(x) <= math.MaxUint32 {
 			out[n-1] += packedCount(x)
 			continue

@@ -1,6 +1,12 @@
 package window
 
-import "github.com/crestdb/crest/messages"
+import (
+	"math"
+	"math/bits"
+	"slices"
+
+	"github.com/crestdb/crest/messages"
+)
 
 // windows is the number of standard windows, "all" included: the running
 // totals of a row, in the order of messages.StandardWindows.
@@ -26,11 +32,19 @@ type row struct {
 	link rowID
 }
 
-// page holds rows of one family. It grows to pageRows rows.
+// noTopic is the topic of a ghost, and of a place without a row.
+const noTopic = ^topicID(0)
+
+// page holds rows of one family. It grows to pageRows rows; where one has left
+// another one of the family takes the place.
 type page struct {
 	rows   []row
+	since  []admission // beside the rows, what bounds need of them
 	family uint32
 	familyKey
+	n      int                   // rows that live
+	live   [pageRows / 64]uint64 // a bit each
+	oldest messages.Micros       // where late counts of its rows begin
 }
 
 // family is the rows that differ in the topic only; they lie together, so a
@@ -51,8 +65,18 @@ type family struct {
 	forked totals
 
 	familyKey
-	index uint32 // in rows.families
-	pages []uint32
+	index uint32   // in rows.families
+	pages []uint32 // ascending
+	// roomy are pages that may have free places.
+	roomy []uint32
+	// ghosts count what rows had that left (see ghost.go): the first those that
+	// were rows of the category's cell, the second those that were forked. 0:
+	// none has left.
+	ghosts [2]rowID
+	// cut is, in a plain family, the least count that makes a row hot, as it was
+	// measured at cutAt.
+	cut   uint64
+	cutAt messages.Micros
 }
 
 // familyKey is what a family's rows have in common.
@@ -61,10 +85,24 @@ type familyKey struct {
 	child            bool
 }
 
+// recentFamily is a family found lately: next is its index + 1. Where keys
+// mostly have no row, every count asks for its family.
+type recentFamily struct {
+	key  familyKey
+	next uint32
+}
+
+const recentFamilies = 1 << 10
+
+func (k *familyKey) hash() uint32 {
+	h := uint32(k.category)*0x9e3779b1 ^ uint32(k.region)*0x85ebca6b
+	return h ^ h>>15
+}
+
 // Bytes of a page and of a family without their rows.
 const (
-	pageBytes   = 44
-	familyBytes = 256
+	pageBytes   = 120
+	familyBytes = 304
 )
 
 // rows holds all rows of a shard.
@@ -73,11 +111,22 @@ type rows struct {
 	pages    []page
 	families []*family
 	byKey    map[familyKey]uint32
+	recent   [recentFamilies]recentFamily
 	// plain are the plain families by region.
 	plain map[NameID][]*family
 	n     int
+	// ghosts is the page that the next ghost goes to.
+	ghosts uint32
+	// ghostRows is how many of n are ghosts.
+	ghostRows int
+	// spare are pages without rows.
+	spare []uint32
 	bytes int64 // of pages and families
+	free  int   // places without a row, those that pages have room for included
 }
+
+// rowBytes is a row with its admission.
+const rowBytes = 64 + 4
 
 func newRows() rows {
 	return rows{
@@ -147,26 +196,12 @@ func rowHash(topic uint64, child bool, category, region NameID) uint64 {
 }
 
 // add makes a row. T rows are found by their topic and have no index entry.
-func (r *rows) add(topic topicID, hash uint64, f uint32) rowID {
+func (r *rows) add(topic topicID, hash uint64, f uint32, since admission) rowID {
 	fam := r.families[f]
-	var p uint32
-	if n := len(fam.pages); n > 0 && len(r.pages[fam.pages[n-1]].rows) < pageRows {
-		p = fam.pages[n-1]
-	} else {
-		p = uint32(len(r.pages))
-		r.pages = append(r.pages, page{family: f, familyKey: fam.familyKey})
-		fam.pages = append(fam.pages, p)
-		r.bytes += pageBytes
-	}
-	pg := &r.pages[p]
-	if len(pg.rows) == cap(pg.rows) {
-		grown := make([]row, len(pg.rows), max(1, 2*cap(pg.rows)))
-		copy(grown, pg.rows)
-		r.bytes += int64(cap(grown)-cap(pg.rows)) * 64
-		pg.rows = grown
-	}
-	id := p<<pageShift | uint32(len(pg.rows))
-	pg.rows = append(pg.rows, row{topic: topic})
+	id := r.place(fam)
+	pg := &r.pages[id>>pageShift]
+	pg.rows[id&(pageRows-1)] = row{topic: topic}
+	pg.since[id&(pageRows-1)] = since
 	r.n++
 	switch {
 	case fam.child:
@@ -176,3 +211,124 @@ func (r *rows) add(topic topicID, hash uint64, f uint32) rowID {
 	}
 	return id
 }
+
+// place finds or makes a free place in a family's pages.
+func (r *rows) place(f *family) rowID {
+	for n := len(f.roomy); n > 0; n-- {
+		p := f.roomy[n-1]
+		if pg := &r.pages[p]; pg.family == f.index && pg.n < pageRows {
+			return p<<pageShift | r.take(pg)
+		}
+		f.roomy = f.roomy[:n-1]
+	}
+	p := r.newPage(f.index, f.familyKey)
+	i, _ := slices.BinarySearch(f.pages, p)
+	f.pages = slices.Insert(f.pages, i, p)
+	f.roomy = append(f.roomy, p)
+	return p<<pageShift | r.take(&r.pages[p])
+}
+
+func (r *rows) newPage(family uint32, key familyKey) (p uint32) {
+	if n := len(r.spare); n > 0 {
+		p, r.spare = r.spare[n-1], r.spare[:n-1]
+	} else {
+		p = uint32(len(r.pages))
+		r.pages = append(r.pages, page{})
+		r.bytes += pageBytes
+	}
+	r.pages[p] = page{family: family, familyKey: key, oldest: maxMoment}
+	return p
+}
+
+// take is the first free place of a page.
+func (r *rows) take(pg *page) rowID {
+	place := 0
+	for w, word := range pg.live {
+		if word != math.MaxUint64 {
+			place = w<<6 | bits.TrailingZeros64(^word)
+			break
+		}
+	}
+	if place == len(pg.rows) {
+		if place == cap(pg.rows) {
+			r.resize(pg, max(1, 2*place))
+		}
+		pg.rows, pg.since = append(pg.rows, row{}), append(pg.since, 0)
+	}
+	r.free--
+	pg.live[place>>6] |= 1 << (place & 63)
+	pg.n++
+	return rowID(place)
+}
+
+// resize gives a page room for n rows.
+func (r *rows) resize(pg *page, n int) {
+	d := n - cap(pg.rows)
+	r.free += d
+	r.bytes += int64(d) * rowBytes
+	pg.rows = append(make([]row, 0, n), pg.rows[:min(n, len(pg.rows))]...)
+	pg.since = append(make([]admission, 0, n), pg.since[:min(n, len(pg.since))]...)
+}
+
+// trim gives back the upper half of a page's places, twice and more, while most
+// are free and none of the upper ones is taken. The lowest are taken first, so
+// sooner or later that is so.
+func (r *rows) trim(pg *page) {
+	last := pageRows - 1
+	for last >= 0 && pg.live[last>>6]&(1<<(last&63)) == 0 {
+		last--
+	}
+	n := cap(pg.rows)
+	for n > 1 && 2*last+2 <= n {
+		n /= 2
+	}
+	if n < cap(pg.rows) {
+		r.resize(pg, n)
+	}
+}
+
+// remove gives a row's place away; hash is its topic's. Nothing may name the
+// row any more but candidate sets, which look before they believe.
+func (r *rows) remove(id rowID, hash uint64) {
+	p := id >> pageShift
+	pg := &r.pages[p]
+	f := r.families[pg.family]
+	switch {
+	case f.child:
+		r.index.remove(rowHash(hash, true, f.category, f.region), id)
+	case f.region != NoName:
+		r.index.remove(rowHash(hash, false, NoName, f.region), id)
+	}
+	place := id & (pageRows - 1)
+	pg.rows[place] = row{topic: noTopic}
+	pg.live[place>>6] &^= 1 << (place & 63)
+	r.n--
+	r.free++
+	if pg.n == pageRows {
+		f.roomy = append(f.roomy, p)
+	}
+	if pg.n--; pg.n > 0 {
+		if 2*pg.n <= cap(pg.rows) {
+			r.trim(pg)
+		}
+		return
+	}
+	r.free -= cap(pg.rows)
+	r.bytes -= int64(cap(pg.rows)) * rowBytes
+	*pg = page{family: noFamily, familyKey: noKey}
+	i, _ := slices.BinarySearch(f.pages, p)
+	f.pages = slices.Delete(f.pages, i, i+1)
+	if i := slices.Index(f.roomy, p); i >= 0 {
+		f.roomy = slices.Delete(f.roomy, i, i+1)
+	}
+	r.spare = append(r.spare, p)
+}
+
+// What a page is that belongs to no family: one without rows, or one of ghosts.
+const (
+	noFamily    = ^uint32(0)
+	ghostFamily = noFamily - 1
+)
+
+// noKey is such a page's, that of no cell.
+var noKey = familyKey{child: true, category: ^NameID(0), region: ^NameID(0)}

@@ -21,6 +21,9 @@ type slice struct {
 	sorted int
 	// total is the sum over T rows: the share of the cell (any, any).
 	total uint64
+	// folded is the slot of the sketch that holds what rows that left had in
+	// the slice, plus 1; 0: none has left.
+	folded int
 }
 
 // add counts n for a row.
@@ -41,10 +44,18 @@ func (s *slice) settle(by *sorter) {
 	}
 	by.sort(s.late[s.sorted:])
 	if s.sorted > 0 {
-		s.late = mergePacked(s.late[:s.sorted], s.late[s.sorted:])
+		by.merge(s.late, s.sorted)
 	}
 	s.late = combine(s.late)
 	s.sorted = len(s.late)
+}
+
+// spare makes room for some counts by adding up those there are, where that may
+// free more than growing would add.
+func (s *slice) spare(by *sorter) {
+	if cap(s.late)-len(s.late) < 4*resolveRows && len(s.late)-s.sorted > len(s.late)/2+tailMax {
+		s.settle(by)
+	}
 }
 
 // tailMax is how many unsorted entries a look-up walks rather than sorts.
@@ -130,7 +141,8 @@ func (w *stream) seek(page uint32) {
 }
 
 // read decodes the next block, or a part of it if its page has more entries
-// than rows, and goes on behind it.
+// than rows, and goes on behind it. A block may turn out to be empty, and then
+// its page may be nobody's any more: what was in it was removed.
 func (w *stream) read(b *block) {
 	if w.cur.l != nil {
 		w.cur.read(b)
@@ -139,8 +151,10 @@ func (w *stream) read(b *block) {
 	}
 	b.page, b.n = packedPage(w.run[0]), 0
 	for len(w.run) > 0 && packedPage(w.run[0]) == b.page && b.n < pageRows {
-		b.place[b.n], b.count[b.n] = packedPlace(w.run[0]), packedCount(w.run[0])
-		b.n++
+		if n := packedCount(w.run[0]); n > 0 { // not removed
+			b.place[b.n], b.count[b.n] = packedPlace(w.run[0]), n
+			b.n++
+		}
 		w.run = w.run[1:]
 	}
 }

@@ -26,9 +26,21 @@ func (t *Table) Stats() Stats {
 		s.Memory.Overlays += int64(cap(l.frozen)+cap(l.late)) * 8
 	}
 	s.Memory.Lists += t.merge.build.bytes()
+	s.Memory.Sketches, s.Memory.Filters = t.hidden.bytes()
+	s.Memory.Candidates += t.sweep.bytes() + t.hiding.bytes()
 	s.Memory.Overlays += int64(cap(t.line.spare)+cap(t.scratch.sorter.spare)) * 8
 	return s
 }
 
+// room is bytes in use that new rows can have: places and names of rows that
+// left.
+func (t *Table) room() int64 {
+	n := int64(t.rows.free)*rowBytes + t.topics.gone
+	for _, l := range t.line.slices {
+		n += int64(l.list.dead)
+	}
+	return n
+}
+
 // sliceBytes is a slice without its entries.
-const sliceBytes = 136
+const sliceBytes = 144

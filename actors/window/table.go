@@ -9,6 +9,15 @@ import (
 type Config struct {
 	// Hash is the keyed hash that DeltaRow.Hash holds of a topic. Required.
 	Hash func(topic []byte) uint64
+	// Memory is what the table may hold, in bytes; 0: whatever it takes. When it
+	// is full, rows leave, and answers carry bounds.
+	Memory int64
+	// Epsilon and Delta are the wanted error of what is kept of rows that left:
+	// a count reads at most Epsilon of all that is kept so too high, with
+	// probability 1 − Delta. Memory wins over Epsilon (see SketchError).
+	Epsilon, Delta float64
+	// Key is the secret of the sketches' hashes.
+	Key [2]uint64
 }
 
 // Table is the state of one shard.
@@ -26,6 +35,9 @@ type Table struct {
 
 	merge   merge
 	watches watches
+	hidden  hidden
+	sweep   sweep
+	hiding  hiding
 	scratch scratch
 }
 
@@ -36,6 +48,7 @@ type scratch struct {
 	streams   []stream
 	ids       []rowID
 	sorter    sorter
+	slots     []int
 	waited    uint64 // see resolve
 }
 
@@ -51,7 +64,10 @@ func New(cfg Config) *Table {
 		rows:       newRows(),
 		first:      maxMoment,
 		watches:    newWatches(),
+		hidden:     newHidden(&cfg),
 	}
+	t.line.most = spareIn(cfg.Memory)
+	t.scratch.sorter.most = t.line.most
 	t.setStarts()
 	return t
 }
@@ -77,9 +93,11 @@ func (t *Table) Apply(d *Delta) {
 		t.count(d, d.Rows[i:j])
 		i = j
 	}
+	t.noteHidden()
 	t.age()
 	t.merge.credit += creditPerRow * len(d.Rows)
 	t.work()
+	t.shrink(len(d.Rows))
 }
 
 // Slide moves the table on to engine time e, ahead of the partition clock: the
@@ -90,6 +108,7 @@ func (t *Table) Slide(e messages.Micros) {
 	}
 	t.slide(e)
 	t.work()
+	t.shrink(0)
 }
 
 func (t *Table) slide(e messages.Micros) {
@@ -101,11 +120,16 @@ func (t *Table) slide(e messages.Micros) {
 	if open == t.line.open {
 		return
 	}
+	if t.hidden.on {
+		t.line.close(&t.scratch.sorter)
+	}
 	t.line.open = open
 	old := t.starts
 	t.setStarts()
 	t.expire(&old)
-	t.line.drop()
+	for _, s := range t.line.drop() {
+		t.hidden.release(s)
+	}
 	t.cancelDropped()
 	t.merge.credit += creditPerSlide
 	t.merge.due = true
@@ -142,14 +166,19 @@ func (t *Table) subtract(s *slice, from, to int) {
 	for i := range t.scratch.streams {
 		w := &t.scratch.streams[i]
 		for _, more := w.page(); more; _, more = w.page() {
-			w.read(b)
-			t.subtractBlock(b, from, to)
+			if w.read(b); b.n > 0 {
+				t.subtractBlock(b, from, to)
+			}
 		}
 	}
 }
 
 func (t *Table) subtractBlock(b *block, from, to int) {
 	p := &t.rows.pages[b.page]
+	if p.family == ghostFamily {
+		t.leaveGhosts(b, from, to)
+		return
+	}
 	f := t.rows.families[p.family]
 	var all, forked uint64
 	for i := range b.n {

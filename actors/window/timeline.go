@@ -19,6 +19,7 @@ type timeline struct {
 	slices []*slice
 	open   messages.Micros // start of the open slice
 	spare  []uint64        // a buffer for the late entries of the next slice
+	most   int             // entries that it may have
 }
 
 // slot is the longest slice that the moment m may lie in by its age; kept:
@@ -70,8 +71,23 @@ func (l *timeline) at(m messages.Micros) *slice {
 // recycle keeps the greater of two buffers for a slice to come that will get
 // about as many entries as the one before.
 func (l *timeline) recycle(late []uint64) {
-	if cap(late) > cap(l.spare) && cap(late) <= spareMost {
+	if cap(late) > cap(l.spare) && cap(late) <= l.most {
 		l.spare = late[:0]
+	}
+}
+
+// close makes the open slice as small as it is: no more than late counts are
+// still to come.
+func (l *timeline) close(by *sorter) {
+	if len(l.slices) == 0 {
+		return
+	}
+	s := l.slices[len(l.slices)-1]
+	s.settle(by)
+	if cap(s.late) > len(s.late)+len(s.late)/4 {
+		late := append(make([]uint64, 0, len(s.late)), s.late...)
+		l.recycle(s.late)
+		s.late = late
 	}
 }
 
@@ -90,13 +106,15 @@ func (l *timeline) between(start, end messages.Micros) []*slice {
 	return l.slices[i : i+sort.Search(len(l.slices)-i, func(j int) bool { return l.slices[i+j].start >= end })]
 }
 
-// drop forgets what is kept no longer.
-func (l *timeline) drop() {
+// drop forgets what is kept no longer and returns it.
+func (l *timeline) drop() (dropped []*slice) {
 	n := 0
 	for n < len(l.slices) && tiers[lastTier].slot(l.slices[n].start).End <= l.horizon() {
 		n++
 	}
 	if n > 0 {
+		dropped = slices.Clone(l.slices[:n])
 		l.slices = slices.Delete(l.slices, 0, n)
 	}
+	return dropped
 }

@@ -17,7 +17,7 @@ func (t *Table) Top(q *TopAsk) *rank.Part {
 	case len(c.others) > 0:
 		p = t.topBounded(&v, &c).Cut(q.K)
 	case c.known:
-		p = t.topExact(&v, c.own, q.K)
+		p = t.topOwn(&v, c.own, q.K)
 	default:
 		return &rank.Part{Ordered: true}
 	}
@@ -28,8 +28,12 @@ func (t *Table) Top(q *TopAsk) *rank.Part {
 	return p
 }
 
-// topExact is the answer of a cell with nothing in "other".
-func (t *Table) topExact(v *view, c cell, k int) *rank.Part {
+// topOwn is the answer of a cell with nothing in "other".
+func (t *Table) topOwn(v *view, c cell, k int) *rank.Part {
+	floor := t.viewFloor(v, c.region)
+	if floor > 0 {
+		return t.topHidden(v, c, k, floor)
+	}
 	items := t.best(v, c, k+1)
 	p := &rank.Part{Ordered: true}
 	if len(items) > k {
@@ -125,10 +129,30 @@ func (t *Table) countItems(v *view, items []rank.Item) {
 type bounded struct {
 	topic         topicID
 	lower, others uint64
+	hidden        uint64 // in no row
 }
 
 // all are the topics with a count in a cell or the others beside it.
-func (t *Table) all(v *view, c *cells) (out []bounded) {
+func (t *Table) all(v *view, c *cells) []bounded {
+	all := t.allCounted(v, c)
+	if t.cellsFloor(v, c) == 0 {
+		return all
+	}
+	for i := range all {
+		t.setHidden(v, c, &all[i], 0)
+	}
+	return all
+}
+
+// setHidden sets what is in no row of a topic; enough is as in hiddenOf.
+func (t *Table) setHidden(v *view, c *cells, b *bounded, enough uint64) {
+	var n messages.Count
+	t.addHidden(v, c, string(t.topics.Name(b.topic)), &n, enough)
+	b.hidden = n.Upper
+}
+
+// allCounted is all without what is in no row.
+func (t *Table) allCounted(v *view, c *cells) (out []bounded) {
 	if c.known {
 		for _, it := range t.counted(v, c.own) {
 			out = append(out, bounded{topic: it.Topic, lower: it.Count})
@@ -170,20 +194,29 @@ func (t *Table) counted(v *view, c cell) (items []rank.Item) {
 }
 
 func (b *bounded) count() messages.Count {
-	return messages.Count{Lower: b.lower, Estimate: b.lower, Upper: addSaturating(b.lower, b.others)}
+	return messages.Count{Lower: b.lower, Estimate: b.lower, Upper: addSaturating(b.lower, addSaturating(b.others, b.hidden))}
 }
 
 // topBounded is everything known of a cell some of which may be in "other".
 // Topics of which all may be there are not listed: who knows whether they are
 // of the cell at all.
 func (t *Table) topBounded(v *view, c *cells) *rank.Part {
-	p := &rank.Part{Ordered: true}
+	p := &rank.Part{Rest: t.cellsFloor(v, c)}
+	p.Ordered = p.Rest == 0
 	for _, b := range t.all(v, c) {
 		if b.lower == 0 {
-			p.Rest, p.Ordered = max(p.Rest, b.others), false
+			p.Rest, p.Ordered = max(p.Rest, b.count().Upper), false
 			continue
 		}
 		p.Rows = append(p.Rows, rank.Row{Topic: string(t.topics.Name(b.topic)), Count: b.count()})
 	}
 	return p
+}
+
+// cellsFloor bounds what is in no row of a topic in a cell and those beside it.
+func (t *Table) cellsFloor(v *view, c *cells) (n uint64) {
+	for _, region := range c.regions() {
+		n = addSaturating(n, t.viewFloor(v, region))
+	}
+	return n
 }

@@ -1,6 +1,8 @@
 package window
 
 import (
+	"encoding/binary"
+
 	"github.com/crestdb/crest/actors/rank"
 )
 
@@ -8,27 +10,37 @@ import (
 type topicID = uint32
 
 // topics holds the shard's topics: records in chunks, names in an arena, an
-// index over their hashes. Records and names never move.
+// index over their hashes. Records never move; names do when others have left
+// (see compact).
 type topics struct {
 	index  index
 	chunks [][]topic
-	n      int
-	arena  [][]byte
-	bytes  int64 // of records and names
+	n      int       // that live
+	spare  []topicID // records without one
+	arena  [][]byte  // nil: a chunk to be made
+	open   uint32    // chunk that names are added to
+	empty  []uint32  // chunks to be made
+	dead   []int     // bytes of names that left, by chunk
+	worst  []uint32  // chunks that may be worth compacting
+	gone   int64     // sum of dead
+	bytes  int64     // of records and names
 }
 
 // topic is one record, 32 bytes. Its T row is made with it.
 type topic struct {
-	hash   uint64
-	prefix uint64 // the name's first bytes, see rank.Prefix
-	name   uint32 // arena chunk << arenaShift | where in it
-	size   uint16
-	row    rowID // its T row
+	hash    uint64
+	prefix  uint64 // the name's first bytes, see rank.Prefix
+	name    uint32 // arena chunk << arenaShift | where in it
+	row     rowID  // its T row
+	regions uint32 // TR rows
+	size    uint16
 }
 
 const (
 	topicShift = 10 // 1,024 records a chunk
 	arenaShift = 16 // 64 KiB a chunk, 4 GiB in all
+	// nameHead is before each name in the arena: whose it is, and its length.
+	nameHead = 6
 )
 
 func (t *topics) at(id topicID) *topic { return &t.chunks[id>>topicShift][id&(1<<topicShift-1)] }
@@ -63,26 +75,85 @@ func (t *topics) is(id topicID, hash uint64, name []byte) bool {
 // add makes the record of a new topic; its row is still to be set.
 func (t *topics) add(hash uint64, name []byte) topicID {
 	id := topicID(t.n)
-	if t.n>>topicShift == len(t.chunks) {
+	if n := len(t.spare); n > 0 {
+		id, t.spare = t.spare[n-1], t.spare[:n-1]
+	} else if t.n>>topicShift == len(t.chunks) {
 		t.chunks = append(t.chunks, make([]topic, 1<<topicShift))
 		t.bytes += 32 << topicShift
 	}
 	t.n++
-	*t.at(id) = topic{hash: hash, prefix: rank.Prefix(name), name: t.store(name), size: uint16(len(name))}
+	*t.at(id) = topic{hash: hash, prefix: rank.Prefix(name), name: t.store(id, name), size: uint16(len(name))}
 	t.index.add(hash, id)
 	return id
 }
 
+// remove forgets a topic without rows.
+func (t *topics) remove(id topicID) {
+	r := t.at(id)
+	t.index.remove(r.hash, id)
+	chunk := r.name >> arenaShift
+	before := t.dead[chunk]
+	t.dead[chunk] += nameHead + int(r.size)
+	t.gone += nameHead + int64(r.size)
+	if before <= compactFrom && t.dead[chunk] > compactFrom {
+		t.worst = append(t.worst, chunk)
+	}
+	*r = topic{}
+	t.spare = append(t.spare, id)
+	t.n--
+}
+
 // store copies a name into the arena. Chunks are allocated at full size and
 // never grow, so slices of them stay valid.
-func (t *topics) store(name []byte) uint32 {
-	last := len(t.arena) - 1
-	if last < 0 || len(t.arena[last])+len(name) > 1<<arenaShift {
-		t.arena = append(t.arena, make([]byte, 0, 1<<arenaShift))
-		t.bytes += 1 << arenaShift
-		last++
+func (t *topics) store(id topicID, name []byte) uint32 {
+	if len(t.arena) == 0 || len(t.arena[t.open])+nameHead+len(name) > 1<<arenaShift {
+		t.openChunk()
 	}
-	at := len(t.arena[last])
-	t.arena[last] = append(t.arena[last], name...)
-	return uint32(last)<<arenaShift | uint32(at)
+	chunk := t.arena[t.open]
+	at := len(chunk) + nameHead
+	chunk = binary.LittleEndian.AppendUint32(chunk, id)
+	chunk = binary.LittleEndian.AppendUint16(chunk, uint16(len(name)))
+	t.arena[t.open] = append(chunk, name...)
+	return t.open<<arenaShift | uint32(at)
+}
+
+func (t *topics) openChunk() {
+	if n := len(t.empty); n > 0 {
+		t.open, t.empty = t.empty[n-1], t.empty[:n-1]
+	} else {
+		t.open = uint32(len(t.arena))
+		t.arena, t.dead = append(t.arena, nil), append(t.dead, 0)
+	}
+	t.arena[t.open] = make([]byte, 0, 1<<arenaShift)
+	t.bytes += 1 << arenaShift
+}
+
+// compactFrom is how many bytes of a chunk must be dead for the others to move.
+const compactFrom = 1 << (arenaShift - 1)
+
+// compact moves what is left of one chunk, if there is one that is mostly dead,
+// and gives its memory back. At most half the arena is dead thereby, and moving
+// a byte has been paid for by one that left.
+func (t *topics) compact() {
+	n := len(t.worst)
+	if n == 0 {
+		return
+	}
+	c := t.worst[n-1]
+	t.worst = t.worst[:n-1]
+	if c == t.open {
+		t.openChunk()
+	}
+	for at, chunk := 0, t.arena[c]; at < len(chunk); {
+		id, size := binary.LittleEndian.Uint32(chunk[at:]), int(binary.LittleEndian.Uint16(chunk[at+4:]))
+		at += nameHead
+		if r := t.at(id); r.name == c<<arenaShift|uint32(at) && int(r.size) == size {
+			r.name = t.store(id, chunk[at:at+size])
+		}
+		at += size
+	}
+	t.gone -= int64(t.dead[c])
+	t.arena[c], t.dead[c] = nil, 0
+	t.empty = append(t.empty, c)
+	t.bytes -= 1 << arenaShift
 }

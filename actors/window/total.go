@@ -31,7 +31,9 @@ func (t *Table) totalOf(v *view, c cell) (n uint64) {
 func (t *Table) partTotal(p part, w int) (n uint64) {
 	f := p.family
 	if f.full() {
-		t.eachOf(p, func(id rowID, r *row) { n = addSaturating(n, t.total(id, r, w)) })
+		add := func(id rowID, r *row) { n = addSaturating(n, t.total(id, r, w)) }
+		t.eachOf(p, add)
+		p.eachGhost(func(id rowID) { add(id, t.rows.at(id)) })
 		return n
 	}
 	return familyTotal{f.in(w), f.forked.in(w)}.of(p.unforked)
@@ -56,7 +58,7 @@ func (t *Table) sliceTotal(s *slice, c cell, parts []part) (n uint64) {
 			}
 		}
 	}
-	return n
+	return addSaturating(n, t.ghostTotal(s, parts))
 }
 
 // familyTotal is a total over rows of a family, and what forked rows have of it.
@@ -164,8 +166,22 @@ func (t *Table) eachFamily(s *slice, f func(family uint32, n familyTotal)) {
 	for k := range t.scratch.streams {
 		w := &t.scratch.streams[k]
 		for _, more := w.page(); more; _, more = w.page() {
-			w.read(b)
-			f(t.rows.pages[b.page].family, t.blockTotal(b))
+			if w.read(b); b.n == 0 {
+				continue
+			}
+			page := &t.rows.pages[b.page]
+			if page.family != ghostFamily {
+				f(page.family, t.blockTotal(b))
+				continue
+			}
+			for i := range b.n {
+				owner, forked := t.rows.owner(&page.rows[b.place[i]])
+				n := familyTotal{all: b.count[i]}
+				if forked {
+					n.forked = n.all
+				}
+				f(owner.index, n)
+			}
 		}
 	}
 }

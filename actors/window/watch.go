@@ -17,17 +17,23 @@ type watch struct {
 	sets  [windows]*watched
 }
 
-// watched is a candidate set and when it was last asked.
+// watched is a candidate set, when it was last asked, and the most rows asked
+// of it since it was last looked at whether it may be smaller.
 type watched struct {
 	rank.Candidates
-	watch  *watch
-	window int
-	asked  uint64
+	watch    *watch
+	window   int
+	asked    uint64
+	most     int
+	reviewed uint64
+	vain     uint64 // until when a search behind the set is not tried (see search)
 }
 
 // watches is every candidate set of a table. A set that nobody has asked for
 // during watchIdle deltas and slides is dropped; so is the one asked longest
-// ago when there are more than maxWatched or they hold more than watchedBytes.
+// ago when there are more than maxWatched or they hold more than their share of
+// the memory. What would take half of that alone is chosen anew each time. A set
+// of which less than half as many rows are asked as were gets smaller.
 type watches struct {
 	byCell map[cell]*watch
 	sets   []*watched
@@ -38,9 +44,19 @@ type watches struct {
 const (
 	watchIdle    = 2048
 	watchLook    = 64 // how often idle sets are looked for
+	watchReview  = 512
 	maxWatched   = 512
 	watchedBytes = 8 << 20
+	watchedShare = 32 // of the memory, if it is bounded
 )
+
+// watchedLimit is how many bytes the sets may take.
+func (t *Table) watchedLimit() int64 {
+	if m := t.hidden.memory; m > 0 {
+		return min(watchedBytes, m/watchedShare)
+	}
+	return watchedBytes
+}
 
 func newWatches() watches { return watches{byCell: make(map[cell]*watch)} }
 
@@ -51,23 +67,46 @@ func (t *Table) age() {
 		return
 	}
 	for i := len(w.sets) - 1; i >= 0; i-- {
-		if w.sets[i].asked+watchIdle < w.now {
+		switch s := w.sets[i]; {
+		case s.asked+watchIdle < w.now:
 			t.unwatch(i)
+		case s.reviewed+watchReview < w.now:
+			t.review(s)
 		}
 	}
+	t.fit(nil)
+}
+
+// review makes a set smaller if fewer rows are asked of it than once were.
+func (t *Table) review(s *watched) {
+	if s.most > 0 && 2*s.most < s.K {
+		s.K = s.most
+		t.trim(s)
+	}
+	s.most, s.reviewed = 0, t.watches.now
 }
 
 // watched is the candidate set of a cell and window, empty if it is new.
 func (t *Table) watched(c cell, window int) *watched {
 	w := t.watches.byCell[c]
 	if w == nil || w.sets[window] == nil {
-		t.makeRoom()
+		if len(t.watches.sets) >= maxWatched {
+			t.unwatch(t.watches.oldest(nil))
+		}
 		w = t.watchOf(c)
-		w.sets[window] = &watched{watch: w, window: window}
+		w.sets[window] = &watched{watch: w, window: window, reviewed: t.watches.now}
 		t.watches.sets = append(t.watches.sets, w.sets[window])
 	}
 	w.sets[window].asked = t.watches.now
 	return w.sets[window]
+}
+
+// of is the candidate set of a cell and window, if there is one.
+func (w *watches) of(c cell, window int) *watched {
+	if w := w.byCell[c]; w != nil {
+		return w.sets[window]
+	}
+	return nil
 }
 
 // watchOf finds or makes the watch of a cell.
@@ -95,16 +134,26 @@ func (t *Table) connect(w, to *watch) {
 	}
 }
 
-func (t *Table) makeRoom() {
-	for len(t.watches.sets) >= maxWatched || t.watches.bytes() > watchedBytes {
-		oldest := 0
-		for i, s := range t.watches.sets {
-			if s.asked < t.watches.sets[oldest].asked {
-				oldest = i
-			}
+// fit drops sets, but not keep, until the others have room.
+func (t *Table) fit(keep *watched) {
+	for t.watches.bytes() > t.watchedLimit() {
+		i := t.watches.oldest(keep)
+		if i < 0 {
+			return
 		}
-		t.unwatch(oldest)
+		t.unwatch(i)
 	}
+}
+
+// oldest is the set asked longest ago, but not keep; −1: there is no other.
+func (w *watches) oldest(keep *watched) int {
+	oldest := -1
+	for i, s := range w.sets {
+		if s != keep && (oldest < 0 || s.asked < w.sets[oldest].asked) {
+			oldest = i
+		}
+	}
+	return oldest
 }
 
 // unwatch drops the i-th set.
@@ -175,7 +224,11 @@ func (t *Table) item(id rowID, r *row, count uint64) rank.Item {
 // leaders are a cell's first k rows by their totals in a standard window, valid
 // until the table is used again.
 func (t *Table) leaders(c cell, window, k int) []rank.Item {
+	if 2*rank.CandidateBytes(k) > t.watchedLimit() {
+		return t.scanned(c, window, k)
+	}
 	s := t.watched(c, window)
+	s.most = max(s.most, k)
 	if k > s.K {
 		s.K = k
 		t.fill(s)
@@ -184,7 +237,16 @@ func (t *Table) leaders(c cell, window, k int) []rank.Item {
 		t.fill(s)
 		t.choose(s, k)
 	}
+	t.fit(s)
 	return t.scratch.selection.Sorted()
+}
+
+// scanned are leaders without a set.
+func (t *Table) scanned(c cell, window, k int) []rank.Item {
+	sel := &t.scratch.selection
+	sel.Reset(k, &t.topics)
+	t.scan(sel, c, window)
+	return sel.Sorted()
 }
 
 // choose selects the first k of the candidates, drops those that have fallen
@@ -193,9 +255,12 @@ func (t *Table) choose(s *watched, k int) int {
 	left, sel := t.scratch.ids[:0], &t.scratch.selection
 	sel.Reset(k, &t.topics)
 	for _, id := range s.Rows() {
-		r := t.rows.at(id)
+		r := t.ofCell(s.watch.cell, id)
+		if r == nil {
+			continue
+		}
 		n := t.total(id, r, s.window)
-		if n < s.Least() || !t.ofCell(s.watch.cell, id, r) {
+		if n < s.Least() {
 			continue
 		}
 		if it := t.item(id, r, n); s.Reaches(&t.topics, &it) {
@@ -210,10 +275,22 @@ func (t *Table) choose(s *watched, k int) int {
 	return len(left)
 }
 
-// ofCell tells whether a row of a cell's families still is a row of the cell:
-// forked rows are no longer those of their category.
-func (t *Table) ofCell(c cell, id rowID, r *row) bool {
-	return c.any || r.link == 0 || t.rows.familyOf(id).child
+// ofCell is a candidate's row if it still is one of the cell; nil: it has left,
+// its place may be another's, or it forked and is its category's no longer.
+func (t *Table) ofCell(c cell, id rowID) *row {
+	p := &t.rows.pages[id>>pageShift]
+	place := id & (pageRows - 1)
+	if p.live[place>>6]&(1<<(place&63)) == 0 {
+		return nil
+	}
+	r := &p.rows[place]
+	switch {
+	case p.region != c.region:
+		return nil
+	case c.any && p.child, !c.any && (p.category != c.category || !p.child && r.link != 0):
+		return nil
+	}
+	return r
 }
 
 // trim raises the threshold of a set that has grown too large.
@@ -244,7 +321,7 @@ func (t *Table) scan(sel *rank.Selection, c cell, window int) {
 			rows := t.rows.pages[p].rows
 			for i := range rows {
 				r, id := &rows[i], p<<pageShift|uint32(i)
-				if n := t.total(id, r, window); n >= sel.Least() && (!part.unforked || r.link == 0) {
+				if n := t.total(id, r, window); n >= sel.Least() && (!part.unforked || r.link == 0) && r.topic != noTopic {
 					sel.Offer(t.item(id, r, n))
 				}
 			}

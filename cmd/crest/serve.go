@@ -103,6 +103,7 @@ func nodeConfig(s *settings.Settings, w world) (node.Config, error) {
 	c := node.DefaultConfig()
 	c.Data, c.HTTP = s.Data, s.HTTP
 	c.Memory, c.DedupMemory, c.MaxBody, c.MinFree = s.Memory, s.DedupMemory, s.MaxBody, s.MinFree
+	c.Epsilon, c.Delta = s.Epsilon, s.Delta
 	c.Partitions = ifGiven(s, "partitions", s.Partitions)
 	c.Clock = ifGiven(s, "clock", s.Clock)
 	c.DedupWindow = ifGiven(s, "dedup-window", s.DedupWindow)

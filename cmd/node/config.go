@@ -18,10 +18,12 @@ type Config struct {
 	Data string // folder of everything the node keeps; required
 	HTTP string // address to listen on; default 127.0.0.1:8080, port 0: any
 
-	Memory      int64 // bytes that the node plans with; default 1 GiB
-	DedupMemory int64 // bytes of them for ids and keys; 0: a quarter
-	MaxBody     int64 // bytes of a decoded request body; 0: 16 MiB, less if Memory is below 512 MiB
-	MinFree     int64 // bytes of free disk below which events are refused; default 512 MiB
+	Memory      int64   // bytes that the node plans with; default 1 GiB
+	DedupMemory int64   // bytes of them for ids and keys; 0: a quarter
+	Epsilon     float64 // wanted error of sketches, as a share of what is in them; memory wins; default 0.001
+	Delta       float64 // probability of a greater one; default 0.001
+	MaxBody     int64   // bytes of a decoded request body; 0: 16 MiB, less if Memory is below 512 MiB
+	MinFree     int64   // bytes of free disk below which events are refused; default 512 MiB
 
 	// Fixed when the log is made: another value on an existing log is an error.
 	Partitions *int
@@ -56,6 +58,8 @@ func DefaultConfig() Config {
 		Data:    "./data",
 		HTTP:    "127.0.0.1:8080",
 		Memory:  1 << 30,
+		Epsilon: 0.001,
+		Delta:   0.001,
 		MinFree: 512 << 20,
 		MaxLag:  1_000_000,
 		Version: "dev",
@@ -83,6 +87,10 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("dedup-memory %d: want at most half of memory (%d)", c.DedupMemory, c.Memory/2)
 	case c.MaxBody != 0 && (c.MaxBody < 1<<10 || c.MaxBody > min(c.Memory/16, maxMaxBody)):
 		return fmt.Errorf("max-body %d: want 1KiB to a sixteenth of memory and at most 128MiB (%d)", c.MaxBody, min(c.Memory/16, maxMaxBody))
+	case !(c.Epsilon >= minError && c.Epsilon <= maxError):
+		return fmt.Errorf("epsilon %g: want %g to %g", c.Epsilon, minError, maxError)
+	case !(c.Delta >= minError && c.Delta <= maxError):
+		return fmt.Errorf("delta %g: want %g to %g", c.Delta, minError, maxError)
 	case c.MinFree < 0:
 		return fmt.Errorf("min-free %d: want 0 or more", c.MinFree)
 	case c.MaxLag == 0:
@@ -99,6 +107,12 @@ func (c *Config) Validate() error {
 	}
 	return c.settings(messages.DefaultSettings()).Validate()
 }
+
+// Errors that can be asked of sketches.
+const (
+	minError = 1e-6
+	maxError = 0.5
+)
 
 // settings are base with what was given.
 func (c *Config) settings(base messages.Settings) messages.Settings {

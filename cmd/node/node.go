@@ -173,6 +173,7 @@ func (n *Node) engineConfig() actors.Config {
 	split := n.cfg.Split()
 	c := actors.DefaultConfig()
 	c.Log, c.Identity, c.Now, c.Logger = n.log, n.log.Identity(), n.clock.Now, n.cfg.Logger
+	c.Epsilon, c.Delta = n.cfg.Epsilon, n.cfg.Delta
 	c.EngineMemory, c.DedupMemory, c.BoardMemory = split.Engine, split.Dedup, split.Boards
 	c.MaxLag = n.cfg.MaxLag
 	return c

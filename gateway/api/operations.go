@@ -58,6 +58,8 @@ type Memory struct {
 	Lists      int64 `json:"lists_bytes"`
 	Overlays   int64 `json:"overlays_bytes"`
 	Candidates int64 `json:"candidates_bytes"`
+	Sketches   int64 `json:"sketches_bytes"`
+	Filters    int64 `json:"filters_bytes"`
 	Combine    int64 `json:"combine_bytes"`
 	Dedup      int64 `json:"dedup_bytes"`
 }

@@ -71,7 +71,7 @@ func partitions(parts []api.PartitionStatus) *Table {
 		t.Rows = append(t.Rows, []Cell{
 			{Text: strconv.Itoa(p.Partition)}, {Text: Number(p.Counted)}, {Text: Number(p.Duplicates)}, {Text: Number(p.DeadLettered)},
 			{Text: Number(p.Late)}, {Text: Number(p.LagRecords)}, {Text: Number(uint64(max(0, p.Topics)))}, {Text: Number(uint64(max(0, p.Rows)))},
-			{Text: Bytes(m.Rows + m.Names + m.Index + m.Lists + m.Overlays + m.Candidates + m.Combine + m.Dedup)}, state,
+			{Text: Bytes(m.Rows + m.Names + m.Index + m.Lists + m.Overlays + m.Candidates + m.Sketches + m.Filters + m.Combine + m.Dedup)}, state,
 		})
 	}
 	return t

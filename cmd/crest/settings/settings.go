@@ -15,6 +15,9 @@ type Settings struct {
 	Memory      int64 // bytes; default 1 GiB
 	DedupMemory int64 // bytes, a part of Memory; default a quarter of it
 
+	Epsilon float64 // wanted error of sketches, 1e-06 to 0.5; default 0.001
+	Delta   float64 // probability of a greater one, 1e-06 to 0.5; default 0.001
+
 	Clock         messages.Clock // default wall
 	Partitions    int            // default 16
 	MaxCategories int            // default 64
@@ -45,6 +48,8 @@ func Default() Settings {
 		Data:          "./data",
 		HTTP:          "127.0.0.1:8080",
 		Memory:        1 << 30,
+		Epsilon:       0.001,
+		Delta:         0.001,
 		Clock:         messages.ClockWall,
 		Partitions:    16,
 		MaxCategories: log.MaxCategories,

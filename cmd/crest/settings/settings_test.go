@@ -81,7 +81,7 @@ func TestDefaultsFollowMemory(t *testing.T) {
 
 func TestEveryValueIsRead(t *testing.T) {
 	s, err := settings.Load(settings.Sources{Flags: map[string]string{
-		"data": "/var/crest", "http": "0.0.0.0:80", "memory": "4GiB", "dedup-memory": "1.5GiB", "clock": "event",
+		"data": "/var/crest", "http": "0.0.0.0:80", "memory": "4GiB", "dedup-memory": "1.5GiB", "clock": "event", "epsilon": "0.01", "delta": "1e-4",
 		"partitions": "8", "max-categories": "4096", "max-regions": "1000", "dedup-window": "1h", "max-ahead": "0",
 		"max-body": "1MB", "min-free": "0", "log-level": "debug", "log-format": "json", "hash-key-file": "key", "keep-user-ids": "true",
 	}})
@@ -89,7 +89,7 @@ func TestEveryValueIsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := settings.Settings{
-		Data: "/var/crest", HTTP: "0.0.0.0:80", Memory: 4 << 30, DedupMemory: 3 << 29, Clock: messages.ClockEvent,
+		Data: "/var/crest", HTTP: "0.0.0.0:80", Memory: 4 << 30, DedupMemory: 3 << 29, Epsilon: 0.01, Delta: 0.0001, Clock: messages.ClockEvent,
 		Partitions: 8, MaxCategories: 4096, MaxRegions: 1000, DedupWindow: time.Hour, MaxAhead: 0,
 		MaxBody: 1e6, MinFree: 0, LogLevel: slog.LevelDebug, LogFormat: "json", HashKeyFile: "key", KeepUserIDs: true,
 	}
@@ -125,6 +125,8 @@ func TestErrorsAreOneClearLine(t *testing.T) {
 		{name: "negative size", flags: map[string]string{"max-body": "-1MiB"}, want: []string{"--max-body", "512MiB"}},
 		{name: "duration", flags: map[string]string{"dedup-window": "10"}, want: []string{"--dedup-window", "1s to 24h", "10m"}},
 		{name: "duration too long", flags: map[string]string{"dedup-window": "2d"}, want: []string{"--dedup-window", "1s to 24h"}},
+		{name: "epsilon", flags: map[string]string{"epsilon": "1"}, want: []string{"--epsilon", "0.000001 to 0.5"}},
+		{name: "delta", flags: map[string]string{"delta": "NaN"}, want: []string{"--delta", "0.000001 to 0.5"}},
 		{name: "partitions", flags: map[string]string{"partitions": "1025"}, want: []string{"--partitions", "1 to 1024"}},
 		{name: "categories", flags: map[string]string{"max-categories": "65536"}, want: []string{"--max-categories", "1 to 65535"}},
 		{name: "regions", flags: map[string]string{"max-regions": "many"}, want: []string{"--max-regions", "1 to 65535"}},

@@ -55,6 +55,16 @@ var Table = []*Setting{
 		format: func(s *Settings) string { return FormatSize(s.DedupMemory) },
 	},
 	{
+		Name: "epsilon", Value: "X", Usage: "wanted error of what is counted in sketches, as a share of it; memory wins, answers report the one in use",
+		parse:  share(func(s *Settings) *float64 { return &s.Epsilon }),
+		format: func(s *Settings) string { return formatShare(s.Epsilon) },
+	},
+	{
+		Name: "delta", Value: "X", Usage: "probability that a count in sketches is further off than --epsilon",
+		parse:  share(func(s *Settings) *float64 { return &s.Delta }),
+		format: func(s *Settings) string { return formatShare(s.Delta) },
+	},
+	{
 		Name: "clock", Value: "wall|event", Usage: "what engine time follows; fixed when the log is made",
 		parse: func(s *Settings, v string) (err error) {
 			if s.Clock, err = messages.ParseClock(v); err != nil {
@@ -173,6 +183,19 @@ func number(field func(*Settings) *int, least, most int) func(*Settings, string)
 		return nil
 	}
 }
+
+func share(field func(*Settings) *float64) func(*Settings, string) error {
+	return func(s *Settings, v string) error {
+		x, err := strconv.ParseFloat(v, 64)
+		if err != nil || !(x >= 1e-6 && x <= 0.5) {
+			return errors.New("want a number from 0.000001 to 0.5")
+		}
+		*field(s) = x
+		return nil
+	}
+}
+
+func formatShare(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) }
 
 func size(field func(*Settings) *int64, least int64) func(*Settings, string) error {
 	return func(s *Settings, v string) error {

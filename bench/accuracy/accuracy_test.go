@@ -54,14 +54,14 @@ func TestSurveyPrintsWhatIsFalse(t *testing.T) {
 	s := survey{name: "x", windows: map[messages.Window]*score{}}
 	for _, w := range messages.StandardWindows {
 		s.note(w, "board", truth.Verdict{MaxError: 7})
-		s.windows[w].board(truth.Verdict{Recall: 0.5}, false, 3, 4)
+		s.windows[w].add(&finding{recall: 0.5, certified: 3, rows: 4, widths: []uint64{0, 5}})
 	}
 	s.note(messages.Window1h, "counts", truth.Verdict{False: []string{"two", "lies"}})
 	var out strings.Builder
-	if err := s.print(&out); err != nil {
+	if err := s.print(&out, 7); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"1h           1  0.5000  0.5000     0.7500  0.0000          7       0      2\n", "false: counts: lies\n"} {
+	for _, want := range []string{"1h           1  0.5000  0.5000     0.7500  0.0000          5    5          7      2       0\n", "false: counts: lies\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out.String())
 		}
@@ -72,7 +72,8 @@ func TestSurveyPrintsWhatIsFalse(t *testing.T) {
 }
 
 func TestWrongUsage(t *testing.T) {
-	for _, args := range []string{"-k 0", "-k 1001", "-moments 0", "-events 0", "-span 1ms", "-counts 0", "-addr http://127.0.0.1:1 steady flash", "-nonsense"} {
+	for _, args := range []string{"-k 0", "-k 1001", "-moments 0", "-events 0", "-span 1ms", "-counts 0", "-addr http://127.0.0.1:1 steady flash",
+		"-addr http://127.0.0.1:1 -memory 64MiB steady", "-memory 64MiB,32MiB", "-memory 64MB", "-memory 64MiB,", "-memory 1/10", "-tables -memory 1/10,64MiB,1/2", "-tables -memory 2/1", "-tables -memory 1/2,1/10", "-share -1", "-shards 0", "-svg x", "-nonsense"} {
 		if _, _, err := parse(strings.Fields(args), io.Discard); err == nil {
 			t.Errorf("%s was taken", args)
 		}

@@ -15,9 +15,14 @@
 //	recall     share of the true top K that was on the board: mean, and least
 //	certified  share of the rows there could be that the board says are proven: mean
 //	exact      share of the boards that say they are exact
+//	width      of the rows' intervals, upper − lower: median, and 99 of 100
 //	max error  greatest |estimate − true| of a row or a count
 //	counts     single counts compared
 //	false      statements that are not true: a bound, an order, a certificate
+//
+// With -memory every stream is sent once for each budget, and peers (see
+// bench/peers) stand beside at the same memory. With -tables the shards' tables
+// are compared without a node.
 //
 // The exit code is 1 if anything was false: an answer may be inexact and say
 // so, but not wrong.

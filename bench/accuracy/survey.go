@@ -1,82 +1,51 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/crestdb/crest/bench"
+	"github.com/crestdb/crest/bench/peers"
 	"github.com/crestdb/crest/bench/truth"
+	"github.com/crestdb/crest/gateway/api"
 	"github.com/crestdb/crest/gateway/client"
 	"github.com/crestdb/crest/messages"
 )
 
-// survey is the comparison of one stream.
+// survey is the comparison of one stream with one budget.
 type survey struct {
-	name    string
-	client  *client.Client
-	events  truth.Events
-	rng     *rand.Rand
-	windows map[messages.Window]*score
-	untrue  []string // the first maxFalse
-}
-
-// score is what was found in one window.
-type score struct {
-	boards, exact, counts, lies int
-	recall, leastRecall         float64 // sum, least
-	certified                   float64 // sum of shares
-	maxError                    uint64
+	name, memory string
+	bytes        int64 // of memory; 0: nobody said
+	subject      subject
+	events       truth.Events
+	rng          *rand.Rand
+	windows      map[messages.Window]*score
+	peers        map[messages.Window][]*score // by peers.Kinds; empty: none are compared
+	peerBytes    int64
+	untrue       []string // the first maxFalse
 }
 
 // maxFalse bounds how many false statements are printed.
 const maxFalse = 10
 
-// requestEvents is how many events go into a request.
-const requestEvents = 5000
-
-// compare sends a stream and compares along the way.
-func (c *config) compare(ctx context.Context, name string) (s *survey, err error) {
+// compare sends a stream to a subject of so much memory and compares along the
+// way.
+func (c *config) compare(ctx context.Context, name, memory string) (*survey, error) {
 	lines, err := c.lines(name)
 	if err != nil {
 		return nil, err
 	}
-	addr := c.addr
-	if addr == "" {
-		data, err := os.MkdirTemp("", "crest-accuracy")
-		if err != nil {
-			return nil, err
-		}
-		defer os.RemoveAll(data)
-		node, err := bench.Start(c.bin, data, append([]string{"--clock", "event", "--log-level", "warn"}, strings.Fields(c.flags)...)...)
-		if err != nil {
-			return nil, err
-		}
-		defer node.Kill()
-		ready, cancel := context.WithTimeout(ctx, time.Minute)
-		defer cancel()
-		if addr, err = node.Ready(ready); err != nil {
-			return nil, err
-		}
+	s := &survey{
+		name: name, memory: memory, rng: rand.New(rand.NewPCG(c.seed, 2)),
+		windows: map[messages.Window]*score{}, peers: map[messages.Window][]*score{},
 	}
-	s = &survey{name: name, rng: rand.New(rand.NewPCG(c.seed, 2)), windows: map[messages.Window]*score{}}
-	if s.client, err = client.New(addr); err != nil {
+	if err := c.open(ctx, s, lines); err != nil {
 		return nil, err
 	}
-	defer s.client.Close()
-	ledger, err := s.client.Ledger(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if ledger.Total.Logged > 0 {
-		return nil, fmt.Errorf("the node at %s has %d events in its log: want an empty one", addr, ledger.Total.Logged)
-	}
+	defer s.subject.close()
 	stops := []int{len(lines)}
 	for range c.moments - 1 {
 		stops = append(stops, 1+s.rng.IntN(len(lines)))
@@ -84,7 +53,12 @@ func (c *config) compare(ctx context.Context, name string) (s *survey, err error
 	slices.Sort(stops)
 	sent := 0
 	for _, stop := range stops {
-		if err := s.send(ctx, lines[sent:stop]); err != nil {
+		for _, l := range lines[sent:stop] {
+			if err := s.events.AddLine(l); err != nil {
+				return nil, err
+			}
+		}
+		if err := s.subject.send(ctx, lines[sent:stop]); err != nil {
 			return nil, err
 		}
 		sent = stop
@@ -95,25 +69,36 @@ func (c *config) compare(ctx context.Context, name string) (s *survey, err error
 	return s, nil
 }
 
-// send sends events and waits until the last of them is counted.
-func (s *survey) send(ctx context.Context, lines [][]byte) error {
-	position := ""
-	for chunk := range slices.Chunk(lines, requestEvents) {
-		for _, l := range chunk {
-			if err := s.events.AddLine(l); err != nil {
-				return err
-			}
-		}
-		answer, err := s.client.Ingest(ctx, &client.Events{Body: bytes.Join(chunk, nil), ContentType: client.NDJSON})
+// open starts what is compared, and finds out what memory it has.
+func (c *config) open(ctx context.Context, s *survey, lines [][]byte) error {
+	if s.memory != "" {
+		n, share, err := budget(s.memory)
 		if err != nil {
 			return err
 		}
-		if answer.Status != "success" {
-			return fmt.Errorf("not all of %d events were taken: %+v", len(chunk), answer.Errors)
+		if s.bytes = int64(n); share {
+			var events truth.Events
+			for _, l := range lines {
+				if err := events.AddLine(l); err != nil {
+					return err
+				}
+			}
+			whole, err := need(ctx, &events, c.shards)
+			if err != nil {
+				return err
+			}
+			s.bytes = int64(n * float64(whole))
 		}
-		position = answer.Position
 	}
-	_, err := s.client.Count(ctx, "any", client.Scope{After: position})
+	if c.share > 0 {
+		s.peerBytes = s.bytes / int64(c.share)
+	}
+	if c.tables {
+		s.subject = newTables(&s.events, c.shards, s.bytes)
+		return nil
+	}
+	n, err := c.node(ctx, s.memory)
+	s.subject = n
 	return err
 }
 
@@ -124,19 +109,23 @@ func (s *survey) look(ctx context.Context, c *config) error {
 		var tallies []*truth.Tally
 		for i, cell := range cells {
 			scope := client.Scope{Window: w.String(), Category: cell.Category, Region: cell.Region}
-			board, err := s.client.Trending(ctx, client.TrendingQuery{Scope: scope, Top: c.k})
+			board, err := s.subject.board(ctx, scope, c.k)
 			if err != nil {
 				return err
 			}
+			start, end := messages.MicrosOf(board.WindowStart), messages.MicrosOf(board.WindowEnd)
 			if tallies == nil {
 				s.note(w, fmt.Sprintf("%+v", scope), s.events.Interval(w.String(), board.Interval, s.events.Latest()))
-				tallies = s.events.Tally(messages.MicrosOf(board.WindowStart), messages.MicrosOf(board.WindowEnd), cells)
+				tallies = s.events.Tally(start, end, cells)
 			}
 			v := tallies[i].Board(board)
 			s.note(w, fmt.Sprintf("board %+v", scope), v)
-			s.windows[w].board(v, board.Exact, board.Certified, min(c.k, len(tallies[i].Ranked())))
+			s.window(w).add(judged(board, v, min(c.k, len(tallies[i].Ranked()))))
+			if s.peerBytes > 0 {
+				s.beside(w, c.k, start, end, cell, tallies[i])
+			}
 
-			counts, err := s.client.Counts(ctx, s.events.SomeTopics(s.rng, c.counts), scope)
+			counts, err := s.subject.counts(ctx, s.events.SomeTopics(s.rng, c.counts), scope)
 			if err != nil {
 				return err
 			}
@@ -147,31 +136,40 @@ func (s *survey) look(ctx context.Context, c *config) error {
 	return nil
 }
 
+// judged is what was found of a board; what is false is noted apart.
+func judged(b *api.Board, v truth.Verdict, rows int) *finding {
+	f := &finding{recall: v.Recall, certified: b.Certified, rows: rows, exact: b.Exact}
+	for _, r := range b.Topics {
+		f.widths = append(f.widths, r.Upper-r.Lower)
+	}
+	return f
+}
+
+func (s *survey) beside(w messages.Window, k int, start, end messages.Micros, cell messages.Cell, t *truth.Tally) {
+	if s.peers[w] == nil {
+		for range peers.Kinds {
+			s.peers[w] = append(s.peers[w], newScore())
+		}
+	}
+	for i := range peers.Kinds {
+		s.peers[w][i].add(beside(&peers.Kinds[i], s.peerBytes, k, &s.events, start, end, cell, t))
+	}
+}
+
+func (s *survey) window(w messages.Window) *score {
+	if s.windows[w] == nil {
+		s.windows[w] = newScore()
+	}
+	return s.windows[w]
+}
+
 // note keeps what is false and how far off an answer was.
 func (s *survey) note(w messages.Window, what string, v truth.Verdict) {
-	if s.windows[w] == nil {
-		s.windows[w] = &score{leastRecall: 1}
-	}
-	sc := s.windows[w]
+	sc := s.window(w)
 	sc.lies += len(v.False)
 	sc.maxError = max(sc.maxError, v.MaxError)
 	for _, text := range v.False[:min(len(v.False), maxFalse-len(s.untrue))] {
 		s.untrue = append(s.untrue, what+": "+text)
-	}
-}
-
-// board adds a board; rows is how many it can have.
-func (sc *score) board(v truth.Verdict, exact bool, certified, rows int) {
-	sc.boards++
-	sc.recall += v.Recall
-	sc.leastRecall = min(sc.leastRecall, v.Recall)
-	share := 1.0
-	if rows > 0 {
-		share = float64(certified) / float64(rows)
-	}
-	sc.certified += share
-	if exact {
-		sc.exact++
 	}
 }
 
@@ -183,17 +181,33 @@ func (s *survey) lies() int {
 	return n
 }
 
-func (s *survey) print(w io.Writer) error {
-	t := bench.Table{
-		Title: fmt.Sprintf("%s: %d events, %d topics", s.name, s.events.Len(), len(s.events.Topics())),
-		Head:  []string{"window", "boards", "recall", "least", "certified", "exact", "max error", "counts", "false"},
+// all is the score over all windows: crest's, then the peers'.
+func (s *survey) all() []*score {
+	all := []*score{newScore()}
+	for _, w := range messages.StandardWindows {
+		all[0].merge(s.windows[w])
+		for i, sc := range s.peers[w] {
+			if len(all) == i+1 {
+				all = append(all, newScore())
+			}
+			all[i+1].merge(sc)
+		}
 	}
-	share := func(sum float64, n int) string { return fmt.Sprintf("%.4f", sum/float64(n)) }
+	return all
+}
+
+func (s *survey) print(w io.Writer, share int) error {
+	title := fmt.Sprintf("%s: %d events, %d topics", s.name, s.events.Len(), len(s.events.Topics()))
+	if s.memory != "" {
+		title += fmt.Sprintf(", memory %s (%s kB)", s.memory, bench.Number(float64(s.bytes)/1e3))
+	}
+	if t, ok := s.subject.(*tables); ok {
+		title += fmt.Sprintf(", tables took %s kB", bench.Number(float64(t.used)/1e3))
+	}
+	t := bench.Table{Title: title, Head: slices.Concat([]string{"window"}, scoreHead, []string{"counts"})}
 	for _, window := range messages.StandardWindows {
 		sc := s.windows[window]
-		t.Add(window.String(), fmt.Sprint(sc.boards), share(sc.recall, sc.boards), fmt.Sprintf("%.4f", sc.leastRecall),
-			share(sc.certified, sc.boards), share(float64(sc.exact), sc.boards),
-			bench.Number(float64(sc.maxError)), fmt.Sprint(sc.counts), fmt.Sprint(sc.lies))
+		t.Add(slices.Concat([]string{window.String()}, sc.cells(), []string{fmt.Sprint(sc.counts)})...)
 	}
 	if _, err := t.WriteTo(w); err != nil {
 		return err
@@ -203,5 +217,18 @@ func (s *survey) print(w io.Writer) error {
 			return err
 		}
 	}
-	return nil
+	if len(s.peers) == 0 {
+		return nil
+	}
+	t = bench.Table{Title: "at the same memory", Head: slices.Concat([]string{"window", "engine"}, scoreHead)}
+	for _, window := range messages.StandardWindows {
+		for i, sc := range s.peers[window] {
+			t.Add(slices.Concat([]string{window.String(), peers.Kinds[i].Name}, sc.cells())...)
+		}
+	}
+	if _, err := t.WriteTo(w); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, besideNote+"\n", share)
+	return err
 }

@@ -22,7 +22,7 @@ const (
 
 // finding is what was found of the answers of one kind in one window.
 type finding struct {
-	boards, rows          int
+	boards                int
 	recall, least         float64
 	certified, whole      int // certified rows; rows there could be
 	exact, counts, untrue int

@@ -9,7 +9,7 @@ import (
 // countMin is the textbook's: a count-min sketch of everything, plainly
 // updated, and a heap of the k topics that read highest (Cormode &
 // Muthukrishnan 2005). A count is at most its reading, and with probability
-// 1 − δ at least the reading less ε·N.
+// 1 − δ at least the reading less ε·N; a counter at its end bounds nothing.
 type countMin struct {
 	k        int
 	width    int
@@ -58,7 +58,7 @@ func (c *countMin) Board(k int) Board {
 	for _, e := range c.top.entries {
 		b.Rows = append(b.Rows, Row{
 			Topic: e.topic, Estimate: e.count,
-			Lower: e.count - min(slack, e.count), Upper: e.count, Bounded: true,
+			Lower: e.count - min(slack, e.count), Upper: e.count, Bounded: e.count < math.MaxUint32,
 		})
 	}
 	slices.SortFunc(b.Rows, byEstimate)

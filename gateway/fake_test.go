@@ -28,20 +28,26 @@ type fakeEngine struct {
 	ready error
 	block chan struct{} // if set, questions wait for it or for their context
 
-	board  messages.Board
-	finest messages.Micros // of a series; 0: anything goes
+	board    messages.Board
+	regions  []messages.CellTotal
+	sketches messages.SketchError // in use for topics and cells
+	finest   messages.Micros      // of a series; 0: anything goes
 }
 
 var testMoment = messages.Moment{Start: 1_700_000_000_000_000, End: 1_700_003_600_000_000, AsOf: 1_700_003_599_123_456}
 
 func newFakeEngine() *fakeEngine {
-	return &fakeEngine{fakeNode: newFakeNode(2), board: messages.Board{
-		Moment: testMoment, Version: "v1", Total: messages.ExactCount(60), Certified: 2, Exact: true,
-		Rows: []messages.Row{
-			{Topic: "a/b", Count: messages.ExactCount(30), Certified: true},
-			{Topic: "<b>&", Count: messages.ExactCount(20), Certified: true},
+	return &fakeEngine{
+		fakeNode: newFakeNode(2),
+		board: messages.Board{
+			Moment: testMoment, Version: "v1", Total: messages.ExactCount(60), Certified: 2, Exact: true,
+			Rows: []messages.Row{
+				{Topic: "a/b", Count: messages.ExactCount(30), Certified: true},
+				{Topic: "<b>&", Count: messages.ExactCount(20), Certified: true},
+			},
 		},
-	}}
+		regions: []messages.CellTotal{{Name: "IN", Total: messages.Count{Lower: 10, Estimate: 12, Upper: 20}}},
+	}
 }
 
 func (e *fakeEngine) ask(ctx context.Context, q any) error {
@@ -133,14 +139,14 @@ func (e *fakeEngine) Series(ctx context.Context, q *messages.SeriesQuery) (*mess
 }
 
 func (e *fakeEngine) Topics(ctx context.Context, q *messages.TopicsQuery) (*messages.Topics, error) {
-	return &messages.Topics{Moment: testMoment, Rows: e.board.Rows}, e.ask(ctx, q)
+	return &messages.Topics{Moment: testMoment, SketchError: e.sketches, Rows: e.board.Rows}, e.ask(ctx, q)
 }
 
 func (e *fakeEngine) Cells(ctx context.Context, q *messages.CellsQuery) (*messages.Cells, error) {
 	return &messages.Cells{
-		Moment: testMoment, Total: messages.ExactCount(60),
+		Moment: testMoment, SketchError: e.sketches, Total: messages.ExactCount(60),
 		Categories: []messages.CellTotal{{Name: "music", Total: messages.ExactCount(60)}},
-		Regions:    []messages.CellTotal{{Name: "IN", Total: messages.Count{Lower: 10, Estimate: 12, Upper: 20}}},
+		Regions:    e.regions,
 	}, e.ask(ctx, q)
 }
 

@@ -25,6 +25,32 @@ func TestCountHasTheShapeOfTheContract(t *testing.T) {
 	}
 }
 
+func TestNamesTellTheErrorOfTheirCounts(t *testing.T) {
+	s := newTestServer(t)
+	topics := decodeAs[api.Topics](t, s.get(t, "/api/v1/topics"))
+	if topics.ErrorBound != "±0%" || topics.Epsilon != 0 || len(topics.Topics) != 2 || !topics.Topics[0].Exact {
+		t.Errorf("topics %+v", topics)
+	}
+	s.engine.set(func(e *fakeEngine) {
+		e.sketches = messages.SketchError{Epsilon: 0.002, Delta: 0.01}
+		e.board.Rows[1].Count.Upper++
+	})
+	topics = decodeAs[api.Topics](t, s.get(t, "/api/v1/topics"))
+	if topics.ErrorBound != "±0.2%" || topics.Epsilon != 0.002 || topics.Delta != 0.01 || topics.Topics[1].Exact {
+		t.Errorf("topics with sketches in use %+v", topics)
+	}
+	// What is not certain of a total is what "other" may have of it, whatever the sketches hold.
+	cells := decodeAs[api.Cells](t, s.get(t, "/api/v1/cells"))
+	if cells.Exact || cells.ErrorBound != "see lower_bound and upper_bound" || cells.Epsilon != 0.002 || cells.Delta != 0.01 {
+		t.Errorf("cells with a folded region %+v", cells)
+	}
+	s.engine.set(func(e *fakeEngine) { e.regions[0].Total = messages.ExactCount(12) })
+	cells = decodeAs[api.Cells](t, s.get(t, "/api/v1/cells"))
+	if !cells.Exact || cells.ErrorBound != "±0%" || cells.Epsilon != 0.002 {
+		t.Errorf("cells whose totals are known %+v", cells)
+	}
+}
+
 func TestRankOfATopicThatDoesNotOccurIsNull(t *testing.T) {
 	s := newTestServer(t)
 	r := decodeAs[api.Rank](t, s.get(t, "/api/v1/rank?topic=a/b"))

@@ -13,9 +13,12 @@ type Verdict struct {
 	// False lists statements of the answer that are not true. An answer that
 	// is merely inexact, and says so, has none.
 	False []string
-	// Recall is the share of the true top K that the board has; 1 if there is
-	// nothing to find.
+	// Recall is the share of the true top K that the board has, ties in topic
+	// order; 1 if there is nothing to find.
 	Recall float64
+	// TiedRecall leaves ties open: any topic is right that has as much as the
+	// last of the true top K.
+	TiedRecall float64
 	// MaxError is the greatest |estimate − true count| of a row.
 	MaxError uint64
 }
@@ -34,7 +37,7 @@ func (t *Tally) Board(b *api.Board) Verdict {
 		inTop[r.Topic] = true
 	}
 
-	found := 0
+	found, tied := 0, 0
 	seen := map[string]bool{}
 	for i, r := range b.Topics {
 		t.row(&v, r.Topic, r.Bounds)
@@ -47,6 +50,9 @@ func (t *Tally) Board(b *api.Board) Verdict {
 		case r.Certified:
 			v.wrong("row %d: %q is certified but not in the top %d", i+1, r.Topic, b.Top)
 		}
+		if len(top) > 0 && !seen[r.Topic] && t.Count(r.Topic) >= top[len(top)-1].Count {
+			tied++
+		}
 		seen[r.Topic] = true
 		if r.Rank != i+1 {
 			v.wrong("row %d: rank %d", i+1, r.Rank)
@@ -58,9 +64,10 @@ func (t *Tally) Board(b *api.Board) Verdict {
 			v.wrong("row %d: %q (%d) stands behind %q (%d)", i+1, r.Topic, r.Lower, b.Topics[i-1].Topic, b.Topics[i-1].Lower)
 		}
 	}
-	v.Recall = 1
+	v.Recall, v.TiedRecall = 1, 1
 	if len(top) > 0 {
 		v.Recall = float64(found) / float64(len(top))
+		v.TiedRecall = min(1, float64(tied)/float64(len(top)))
 	}
 	t.certified(&v, b)
 	if b.Exact {

@@ -2,6 +2,7 @@ package truth_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -95,11 +96,42 @@ func trueBoard() api.Board {
 	}
 }
 
+// TestRecallOfTies: the last place is shared by two topics; either is right,
+// the one that comes first by name is the true one, and a topic twice is one.
+func TestRecallOfTies(t *testing.T) {
+	var e truth.Events
+	for _, topic := range []string{"a", "a", "b", "c", "d"} {
+		if err := e.AddLine([]byte(`{"topic":"` + topic + `","timestamp":1000}`)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := e.Tally(0, seconds(2000), []messages.Cell{{}})[0]
+	for _, c := range []struct {
+		second       string
+		recall, tied float64
+	}{{"b", 1, 1}, {"d", 0.5, 1}, {"a", 0.5, 0.5}, {"x", 0.5, 0.5}} {
+		b := api.Board{Top: 2, Topics: []api.BoardRow{row(1, "a", 2), row(2, c.second, 1)}}
+		if v := all.Board(&b); v.Recall != c.recall || v.TiedRecall != c.tied {
+			t.Errorf("a, %s: recall %v, with ties %v; want %v, %v", c.second, v.Recall, v.TiedRecall, c.recall, c.tied)
+		}
+	}
+}
+
+func TestLargestCells(t *testing.T) {
+	want := []messages.Cell{{}, {Category: "music"}, {Region: "IN"}, {Category: "music", Region: "IN"}}
+	if got := few(t).LargestCells(1); !slices.Equal(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if got := few(t).LargestCells(9); len(got) != 1+2+2+3 {
+		t.Errorf("all: %+v", got)
+	}
+}
+
 // TestJudgeFindsLies changes one statement of a true board at a time.
 func TestJudgeFindsLies(t *testing.T) {
 	all := few(t).Tally(0, seconds(2000), []messages.Cell{{}})[0]
 	b := trueBoard()
-	if v := all.Board(&b); len(v.False) > 0 || v.Recall != 1 || v.MaxError != 0 {
+	if v := all.Board(&b); len(v.False) > 0 || v.Recall != 1 || v.TiedRecall != 1 || v.MaxError != 0 {
 		t.Fatalf("the true board: %+v", v)
 	}
 	for name, lie := range map[string]func(*api.Board){

@@ -216,30 +216,53 @@ func (q *seriesQuestion) take(_ int, g gathered) any {
 }
 
 // rankQuestion first asks the topic's own shard for its count, then every
-// shard for what surrounds it.
+// shard for what surrounds it. A board ranks by what topics have at least, so
+// that is where the topic stands among its neighbours; how many rows surely come
+// before it follows from what it has at most, and is asked for in a last round.
 type rankQuestion struct {
 	*messages.RankQuery
 	home  messages.Partition
 	count messages.Count
+	rank  *messages.Rank
 }
 
 func (q *rankQuestion) several() bool { return true }
 
 func (q *rankQuestion) ask(round int, p messages.Partition, e messages.Micros) any {
-	if round == 1 {
-		return &window.AroundAsk{Topic: q.Topic, Count: q.count, Window: q.Window, E: e, Cell: q.Cell, Around: q.Around}
-	}
-	if p != q.home {
+	around := &window.AroundAsk{Topic: q.Topic, Window: q.Window, E: e, Cell: q.Cell}
+	switch {
+	case round == 1:
+		around.Count, around.Around = messages.ExactCount(q.count.Lower), q.Around
+		return around
+	case round == 2:
+		around.Count = messages.ExactCount(q.count.Upper)
+		return around
+	case p != q.home:
 		return nil
 	}
 	return &window.CountAsk{Topics: []string{q.Topic}, Window: q.Window, E: e, Cell: q.Cell}
 }
 
 func (q *rankQuestion) take(round int, g gathered) any {
-	if round == 0 {
+	switch round {
+	case 0:
 		q.count = g.parts[q.home].(*window.CountPart).Counts[0]
 		return nil
+	case 1:
+		if q.rank = q.surrounded(g); !q.count.Exact() {
+			return nil
+		}
+	case 2:
+		q.rank.Lower = 1
+		for _, part := range partsOf[*window.AroundPart](g) {
+			q.rank.Lower += part.Sure
+		}
 	}
+	return q.rank
+}
+
+// surrounded is the rank of a topic that has just its lower bound.
+func (q *rankQuestion) surrounded(g gathered) *messages.Rank {
 	r := &messages.Rank{Moment: g.moment(q.Window), SketchError: g.SketchError, Count: q.count, Lower: 1, Upper: 1}
 	var above, below []rank.Row
 	for _, part := range partsOf[*window.AroundPart](g) {

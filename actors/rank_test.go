@@ -44,6 +44,38 @@ func TestARankIsOfOneState(t *testing.T) {
 	}
 }
 
+// TestRankOfAnUncertainCount: neighbours stand where a board of the lower bounds
+// has them, whatever the interval of the topic's own rank is.
+func TestRankOfAnUncertainCount(t *testing.T) {
+	r := newRig(t, messages.ClockWall, func(c *Config) {
+		h := newHashes(&c.Identity)
+		c.NewCore = func() Core { return vague{window.New(window.Config{Hash: h.topic})} }
+	})
+	pos := r.send(event("a", "", "", 9), event("b", "", "", 7), event("c", "", "", 5), event("v", "", "", 4), event("d", "", "", 2))
+	for around, first := range map[int]int{0: 4, 1: 3, 5: 1} {
+		a, err := r.Rank(r.ctx(), &messages.RankQuery{Topic: "v", Window: messages.Window1h, Around: around, After: pos})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a.Lower != 2 || a.Upper != 4 || a.First != first || a.Count != (messages.Count{Lower: 4, Estimate: 4, Upper: 8}) || a.Neighbours[4-first].Topic != "v" {
+			t.Errorf("around %d: %+v", around, a)
+		}
+	}
+}
+
+// vague is a core that knows one count within bounds only.
+type vague struct{ Core }
+
+func (v vague) Count(q *window.CountAsk) *window.CountPart {
+	p := v.Core.Count(q)
+	for i, topic := range q.Topics {
+		if topic == "v" {
+			p.Counts[i].Upper *= 2
+		}
+	}
+	return p
+}
+
 // TestSketchErrors: every answer with bounds tells the error of the sketches in
 // use, "all" that of its own.
 func TestSketchErrors(t *testing.T) {

@@ -115,6 +115,8 @@ func (l *sampleList) ingest(s IngestStats) {
 
 func (l *sampleList) engine(e *messages.EngineStatus) {
 	l.add(false, "crest_boards", "Boards kept because somebody asks for them.", float64(e.Boards))
+	l.add(false, "crest_sketch_epsilon", "Error of the sketches in use, as a share of what is in them; 0 without any.", e.Epsilon)
+	l.add(false, "crest_sketch_delta", "Probability that a count in the sketches is further off.", e.Delta)
 	for _, m := range memoryKinds(e.Memory) {
 		l.add(false, "crest_engine_memory_bytes", "Memory of the engine and its ids, by kind.", float64(m.bytes), "kind", m.kind)
 	}

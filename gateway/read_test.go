@@ -14,7 +14,7 @@ func TestCountHasTheShapeOfTheContract(t *testing.T) {
 	s := newTestServer(t)
 	w := s.get(t, "/api/v1/topics/a%2Fb/count?category=music")
 	const want = `{"topic":"a/b","window":"5m","region":null,"category":"music","count_estimate":3,"lower_bound":3,"upper_bound":3,"exact":true,` +
-		`"error_bound":"±0%","epsilon":0,"delta":0,"window_total":60,` +
+		`"error_bound":"±0%","epsilon":0,"delta":0,"window_total":60,"window_total_lower_bound":60,"window_total_upper_bound":60,` +
 		`"window_start":"2023-11-14T22:13:20Z","window_end":"2023-11-14T23:13:20Z","as_of":"2023-11-14T23:13:19.123456Z"}` + "\n"
 	if w.Body.String() != want {
 		t.Errorf("count\n%swant\n%s", w.Body, want)
@@ -137,7 +137,7 @@ func TestOperationsTellTheNode(t *testing.T) {
 	}
 	for _, text := range []string{
 		`crest_info{node="n1",role="single",version="1.2.3"} 1`, "crest_ready 1", "crest_log_bytes 17",
-		`crest_ledger_counted_total{partition="1"} 4`, `crest_partition_lag_records{partition="1"} 4`, `crest_engine_memory_bytes{kind="rows"}`,
+		`crest_ledger_counted_total{partition="1"} 4`, `crest_partition_lag_records{partition="1"} 4`, `crest_engine_memory_bytes{kind="rows"}`, "crest_sketch_epsilon 0", "crest_sketch_delta 0",
 		`crest_http_request_duration_seconds_count{method="GET",route="/api/v1/health",status="200"} 1`,
 	} {
 		if body := s.get(t, "/metrics").Body.String(); !strings.Contains(body, text) {

@@ -102,16 +102,34 @@ func (p *params) ranking() {
 
 // check refuses a board that is less than the client requires.
 func (req *boardRequest) check(b *messages.Board) error {
-	certified := b.Certified >= len(b.Rows)
+	certified := b.Certified >= len(b.Rows) && complete(b)
 	if req.require == "" || req.require == "certified" && certified || b.Exact {
 		return nil
+	}
+	known := fmt.Sprintf("%d of the %d rows are certified", b.Certified, len(b.Rows))
+	if !complete(b) {
+		known += ", topics that are not among them may follow"
 	}
 	return &refusal{
 		status: http.StatusConflict,
 		title:  "Board not " + req.require,
-		detail: fmt.Sprintf("%d of the %d rows are certified, exact is %t; ask for a smaller top, or without require=%s.", b.Certified, len(b.Rows), b.Exact, req.require),
+		detail: fmt.Sprintf("%s, exact is %t; ask for a smaller top, or without require=%s.", known, b.Exact, req.require),
 		extra:  map[string]any{"certified": b.Certified, "rows": len(b.Rows), "exact": b.Exact},
 	}
+}
+
+// complete tells whether a board has all the rows that it should: as many as
+// were asked for, or every topic of the cell. A short board may lack topics
+// whose counts are known within bounds only.
+func complete(b *messages.Board) bool {
+	if len(b.Rows) >= b.K || b.Exact {
+		return true
+	}
+	var listed uint64
+	for i := range b.Rows {
+		listed += b.Rows[i].Count.Lower
+	}
+	return listed >= b.Total.Upper
 }
 
 // key says what shapes the answer: equal keys and versions, equal rows.

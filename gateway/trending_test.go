@@ -56,12 +56,42 @@ func TestRequiredCertaintyIsRefusedWithConflict(t *testing.T) {
 	} {
 		s := newTestServer(t)
 		s.engine.set(func(e *fakeEngine) { e.board.Certified, e.board.Exact = c.certified, c.exact })
-		w := s.get(t, "/api/v1/trending?require="+c.require)
+		w := s.get(t, "/api/v1/trending?top=2&require="+c.require)
 		if w.Code != c.status {
 			t.Errorf("%+v: status %d: %s", c, w.Code, w.Body)
 		}
 		if c.status == 409 {
 			problemAs(t, w, 409)
+		}
+	}
+}
+
+// TestShortBoardIsNoCertainOne: a board of all that is known of a cell may lack
+// topics that belong on it.
+func TestShortBoardIsNoCertainOne(t *testing.T) {
+	for _, c := range []struct {
+		rows  int
+		total messages.Count
+		exact bool
+		want  int
+	}{
+		{rows: 0, total: messages.Count{Upper: 9}, want: 409},
+		{rows: 0, total: messages.ExactCount(0), exact: true, want: 200},
+		{rows: 2, total: messages.ExactCount(51), want: 409},
+		{rows: 2, total: messages.ExactCount(50), want: 200}, // 30 + 20: nothing is left
+		{rows: 2, total: messages.ExactCount(50), exact: true, want: 200},
+	} {
+		s := newTestServer(t)
+		s.engine.set(func(e *fakeEngine) {
+			e.board.K, e.board.Rows, e.board.Certified = 10, e.board.Rows[:c.rows], c.rows
+			e.board.Total, e.board.Exact = c.total, c.exact
+		})
+		w := s.get(t, "/api/v1/trending?require=certified")
+		if w.Code != c.want {
+			t.Errorf("%+v: status %d: %s", c, w.Code, w.Body)
+		}
+		if w.Code == 409 && !strings.Contains(problemAs(t, w, 409)["detail"].(string), "may follow") {
+			t.Errorf("%+v: %s does not say what is missing", c, w.Body)
 		}
 	}
 }

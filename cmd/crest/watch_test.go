@@ -116,7 +116,7 @@ func TestViralIsWhatTakesMoreThanBefore(t *testing.T) {
 		return api.TopicCount{Topic: topic, Bounds: api.Bounds{Estimate: n}}
 	}
 	now := &api.Board{Total: api.Total{Estimate: 1000}, Topics: []api.BoardRow{row("old", 300), row("new", 200), row("small", 40)}}
-	short := &api.Counts{WindowTotal: 6000, Counts: []api.TopicCount{count("old", 2000), count("new", 300), count("small", 0)}}
+	short := &api.Counts{WholeCell: api.WholeCell{WindowTotal: 6000}, Counts: []api.TopicCount{count("old", 2000), count("new", 300), count("small", 0)}}
 	v := findViral(now, short)
 	if v == nil || v.topic != "new" || v.now != 0.2 || v.before != 0.05 {
 		t.Errorf("got %+v", v)

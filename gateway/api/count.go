@@ -10,8 +10,20 @@ type Count struct {
 	Bounds
 	Exact bool `json:"exact"`
 	Error
-	WindowTotal uint64 `json:"window_total"` // all topics of the cell
+	WholeCell
 	Interval
+}
+
+// WholeCell is the count of all topics of the cell.
+type WholeCell struct {
+	WindowTotal      uint64 `json:"window_total"`
+	WindowTotalLower uint64 `json:"window_total_lower_bound"`
+	WindowTotalUpper uint64 `json:"window_total_upper_bound"`
+}
+
+// NewWholeCell converts a cell's count.
+func NewWholeCell(c messages.Count) WholeCell {
+	return WholeCell{WindowTotal: c.Estimate, WindowTotalLower: c.Lower, WindowTotalUpper: c.Upper}
 }
 
 // CountsRequest is the body of POST /api/v1/counts.
@@ -28,7 +40,7 @@ type Counts struct {
 	Window string `json:"window"`
 	Scope
 	Error
-	WindowTotal uint64 `json:"window_total"`
+	WholeCell
 	Interval
 	Counts []TopicCount `json:"counts"`
 }
@@ -44,14 +56,14 @@ type TopicCount struct {
 func NewCount(q *messages.CountQuery, a *messages.Counts) *Count {
 	c := a.Counts[0]
 	return &Count{
-		Topic:       q.Topics[0],
-		Window:      q.Window.String(),
-		Scope:       NewScope(q.Cell),
-		Bounds:      NewBounds(c),
-		Exact:       c.Exact(),
-		Error:       NewError(c.Exact(), a.SketchError),
-		WindowTotal: a.Total.Estimate,
-		Interval:    NewInterval(a.Moment),
+		Topic:     q.Topics[0],
+		Window:    q.Window.String(),
+		Scope:     NewScope(q.Cell),
+		Bounds:    NewBounds(c),
+		Exact:     c.Exact(),
+		Error:     NewError(c.Exact(), a.SketchError),
+		WholeCell: NewWholeCell(a.Total),
+		Interval:  NewInterval(a.Moment),
 	}
 }
 
@@ -64,11 +76,11 @@ func NewCounts(q *messages.CountQuery, a *messages.Counts) *Counts {
 		exact = exact && c.Exact()
 	}
 	return &Counts{
-		Window:      q.Window.String(),
-		Scope:       NewScope(q.Cell),
-		Error:       NewError(exact, a.SketchError),
-		WindowTotal: a.Total.Estimate,
-		Interval:    NewInterval(a.Moment),
-		Counts:      rows,
+		Window:    q.Window.String(),
+		Scope:     NewScope(q.Cell),
+		Error:     NewError(exact, a.SketchError),
+		WholeCell: NewWholeCell(a.Total),
+		Interval:  NewInterval(a.Moment),
+		Counts:    rows,
 	}
 }

@@ -64,7 +64,7 @@ func TestQuestionsAreAskedAsMeant(t *testing.T) {
 			func(c *Client) (any, error) {
 				return c.Trending(ctx, TrendingQuery{Scope: scope, Top: 5, Exclude: []string{"x", "y"}, MaxPerCategory: 2, Require: "exact"})
 			}, &api.Board{Exact: true}},
-		{"/api/v1/count?topic=..%2F%F0%9F%94%A5", func(c *Client) (any, error) { return c.Count(ctx, "../🔥", Scope{}) }, &api.Count{WindowTotal: 7}},
+		{"/api/v1/count?topic=..%2F%F0%9F%94%A5", func(c *Client) (any, error) { return c.Count(ctx, "../🔥", Scope{}) }, &api.Count{WholeCell: api.WholeCell{WindowTotal: 7}}},
 		{"/api/v1/history?after=pos&category=a%26b&granularity=1m&region=IN&topic=x&window=37m",
 			func(c *Client) (any, error) { return c.History(ctx, "x", "1m", scope) }, &api.History{Granularity: "1m"}},
 		{"/api/v1/trending/history?granularity=1m&top=3&window=1h", func(c *Client) (any, error) {
@@ -93,7 +93,7 @@ func TestQuestionsAreAskedAsMeant(t *testing.T) {
 		}
 	}
 
-	n := newNode(t, answerWith(&api.Counts{WindowTotal: 9}))
+	n := newNode(t, answerWith(&api.Counts{WholeCell: api.WholeCell{WindowTotal: 9}}))
 	got, err := n.Counts(ctx, []string{"a", "b"}, Scope{Window: "1h", Region: "IN"})
 	if want := `{"topics":["a","b"],"window":"1h","region":"IN"}`; err != nil || got.WindowTotal != 9 || n.body != want || n.request.Method != "POST" {
 		t.Errorf("counts: %v, %+v, body %s, want %s", err, got, n.body, want)

@@ -77,7 +77,7 @@ func TestMoverShowsWhatMoved(t *testing.T) {
 }
 
 func TestCountAndHistory(t *testing.T) {
-	c := &api.Count{Topic: "a", Window: "5m", Bounds: exact(128_947), Exact: true, WindowTotal: 1_000_000}
+	c := &api.Count{Topic: "a", Window: "5m", Bounds: exact(128_947), Exact: true, WholeCell: api.WholeCell{WindowTotal: 1_000_000}}
 	c.WindowStart, c.WindowEnd = noon.Add(-5*time.Minute), noon
 	golden(t, "count", screen.Count(c, false))
 	c.Exact, c.Upper = false, 130_000

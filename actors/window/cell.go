@@ -101,21 +101,17 @@ func (t *Table) row(topic topicID, hash uint64, c cell) rowID {
 // each calls f for every topic's row of a cell.
 func (t *Table) each(c cell, f func(id rowID, r *row)) {
 	for _, p := range t.parts(c) {
-		t.eachOf(p, func(id rowID, r *row) {
-			if r.topic != noTopic {
-				f(id, r)
-			}
-		})
+		t.eachOf(p, f)
 	}
 }
 
-// eachOf calls f for every row of a part, empty places too.
+// eachOf calls f for every row of a part.
 func (t *Table) eachOf(p part, f func(id rowID, r *row)) {
 	for _, page := range p.family.pages {
-		rows := t.rows.pages[page].rows
-		for i := range rows {
-			if !p.unforked || rows[i].link == 0 {
-				f(page<<pageShift|uint32(i), &rows[i])
+		pg := &t.rows.pages[page]
+		for i := range pg.rows {
+			if r := &pg.rows[i]; !p.unforked || r.link == 0 {
+				f(pg.id(page, i), r)
 			}
 		}
 	}

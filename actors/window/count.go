@@ -119,7 +119,7 @@ func (t *Table) newRegional(topic topicID, r *DeltaRow) rowID {
 func (c *counting) addKey(topic topicID, plain rowID, r *DeltaRow, region NameID) {
 	t := c.t
 	p := &t.rows.pages[plain>>pageShift]
-	if p.rows[plain&(pageRows-1)].link == 0 {
+	if p.at(plain).link == 0 {
 		if p.category == r.Category {
 			c.addRow(plain, r.Count)
 			return
@@ -140,7 +140,7 @@ func (c *counting) addKey(topic topicID, plain rowID, r *DeltaRow, region NameID
 // addRow counts n under one row.
 func (c *counting) addRow(id rowID, n uint64) {
 	p := &c.t.rows.pages[id>>pageShift]
-	r, f := &p.rows[id&(pageRows-1)], c.t.rows.families[p.family]
+	r, f := p.at(id), c.t.rows.families[p.family]
 	r.add(n, c.from)
 	f.add(n, c.from)
 	if c.slice != nil {

@@ -59,13 +59,13 @@ func (t *Table) Leave(chosen func() bool) {
 	for _, regional := range []bool{true, false} {
 		for p := range t.rows.pages {
 			page := &t.rows.pages[p]
-			if page.child || (page.region != NoName) != regional {
+			if page.child || page.family == ghostFamily || (page.region != NoName) != regional {
 				continue
 			}
 			for i := range page.rows {
 				r := &page.rows[i]
-				if r.topic != noTopic && (regional || t.topics.at(r.topic).regions == 0) && chosen() {
-					l.add(t, uint32(p)<<pageShift|uint32(i))
+				if (regional || t.topics.at(r.topic).regions == 0) && chosen() {
+					l.add(t, page.id(uint32(p), i))
 				}
 			}
 		}

@@ -22,7 +22,7 @@ func (t *Table) fork(topic topicID, plain rowID, hash uint64) {
 
 // addChild makes a child row of a plain one.
 func (t *Table) addChild(topic topicID, plain rowID, hash uint64, category, region NameID) rowID {
-	since := t.rows.pages[plain>>pageShift].since[plain&(pageRows-1)]
+	since := t.rows.since(plain)
 	child := t.rows.add(topic, hash, t.family(true, category, region), since)
 	p := t.rows.at(plain)
 	t.rows.at(child).link, p.link = p.link, child

@@ -17,12 +17,11 @@ func (r *rows) ghost(f *family, forked bool) rowID {
 		kind = 1
 	}
 	if f.ghosts[kind] == 0 {
-		if r.ghosts == 0 || r.pages[r.ghosts].n == pageRows {
+		if r.ghosts == 0 || len(r.pages[r.ghosts].rows) == pageRows {
 			r.ghosts = r.newPage(ghostFamily, noKey)
 		}
 		p := r.ghosts
-		id := p<<pageShift | r.take(&r.pages[p])
-		*r.at(id) = row{topic: noTopic, link: f.index*2 + 2 + kind}
+		id := p<<pageShift | r.put(&r.pages[p], row{topic: noTopic, link: f.index*2 + 2 + kind}, 0)
 		f.ghosts[kind] = id
 		r.n++
 		r.ghostRows++
@@ -50,7 +49,7 @@ func (p *part) eachGhost(f func(id rowID)) {
 func (t *Table) leaveGhosts(b *block, from, to int) {
 	p := &t.rows.pages[b.page]
 	for i := range b.n {
-		r, n := &p.rows[b.place[i]], b.count[i]
+		r, n := p.at(rowID(b.place[i])), b.count[i]
 		r.leave(n, from, to)
 		f, forked := t.rows.owner(r)
 		f.leave(n, from, to)

@@ -292,8 +292,8 @@ func (t *Table) hiddenOfRow(v *view, id rowID, enough uint64) uint64 {
 		return 0
 	}
 	p := &t.rows.pages[id>>pageShift]
-	place := id & (pageRows - 1)
-	return t.hiddenOf(v, t.topics.Name(p.rows[place].topic), p.region, p.since[place], enough)
+	i := p.index(id)
+	return t.hiddenOf(v, t.topics.Name(p.rows[i].topic), p.region, p.since[i], enough)
 }
 
 // unknown is the admission of a key that has no row.

@@ -50,9 +50,8 @@ func (h *hiding) bytes() int64 {
 // press tells how short memory is.
 func (t *Table) press(used int64) {
 	h, limit := &t.hiding, t.hidden.memory
-	rows := t.rows.n - t.rows.ghostRows
-	h.pressed = t.hidden.sketches != nil && used > limit-limit/8 && rows > t.least()/2
-	h.topics = h.pressed && int64(t.topics.n)*rowWithAll >= limit/4
+	h.pressed = t.hidden.sketches != nil && used > limit-limit/8 && t.leavable() > limit/4
+	h.topics = h.pressed && !t.topicsHaveLittle()
 }
 
 // cold tells whether a count of a new key of a family is to be hidden; sure: no

@@ -15,48 +15,59 @@ type leaver struct {
 	region NameID
 	key    sketch.Key
 	since  admission
+	oldest messages.Micros // where late counts of it begin
 	// bound is what the key may have in each window, all told: first what was
 	// hidden before the row was made, then the row's own counts as they are
 	// found.
 	bound [allWindow]uint64
 }
 
+// admitted is when the row was made, or a time before.
+func (l *leaver) admitted() messages.Micros {
+	if at := l.since.at(); at != maxMoment {
+		return at
+	}
+	return minMoment + fresh
+}
+
 // leaving is a batch of rows that leave: in one pass over the slices, since
 // finding a page in a slice costs more than taking a row out of it.
 type leaving struct {
 	rows   []leaver
-	chosen []uint64 // packed: the rows and their children, each with its owner
+	chosen []uint64 // packed: the rows and their children, each with its owner's place in rows
 	ids    []rowID  // theirs, ascending
-	owner  []int32  // per id: its index in rows, −1 for a child
-	ghost  []int32  // per id: its index in ghosts
+	goers  []goer   // what else is known of them
 	ghosts []rowID
 	sums   []uint64 // per ghost: what it takes over of the slice at hand
 	starts [allWindow]messages.Micros
-	from   messages.Micros // nothing of them is in older slices
+
+	entrants []uint64 // packed: the index of the slice to begin with, and that in ids
+	active   []int32  // indices into ids: rows that the slice at hand may have, ascending
+	merged   []int32
+	sought   []rowID // their ids
 }
 
-// noOwner is the owner of a child row: what it has, its plain row has too.
-const noOwner = math.MaxUint32
+// goer is a row that leaves, plain or child.
+type goer struct {
+	left  uint64 // of what it has counted: not found in any slice so far
+	owner int32  // its plain row's index in leaving.rows
+	ghost int32  // its index in leaving.ghosts
+	child bool   // what it has, its plain row has too
+}
 
 // add takes a plain row into the batch.
 func (l *leaving) add(t *Table, id rowID) {
 	p := &t.rows.pages[id>>pageShift]
-	r, since := &p.rows[id&(pageRows-1)], p.since[id&(pageRows-1)]
-	region := p.region
-	if len(l.rows) == 0 {
-		l.from = maxMoment
-	}
+	i := p.index(id)
+	r, since := &p.rows[i], p.since[i]
+	owner := uint32(len(l.rows))
 	l.rows = append(l.rows, leaver{
-		id: id, topic: r.topic, region: region, since: since,
-		key: t.hidden.key(t.topics.Name(r.topic), region),
+		id: id, topic: r.topic, region: p.region, since: since, oldest: p.oldest,
+		key: t.hidden.key(t.topics.Name(r.topic), p.region),
 	})
-	l.chosen = append(l.chosen, pack(id, uint32(len(l.rows)-1)))
-	l.from = min(l.from, since.at(), p.oldest)
-	if since.at() == maxMoment {
-		l.from = minMoment
-	}
+	l.chosen = append(l.chosen, pack(id, owner))
 	for link := r.link; link != 0; link = t.rows.at(link).link {
-		l.chosen = append(l.chosen, pack(link, noOwner)) // nothing of it is older than what its plain row has
+		l.chosen = append(l.chosen, pack(link, owner))
 	}
 }
 
@@ -70,12 +81,7 @@ func (t *Table) leave(l *leaving) {
 	t.hidden.begin(t.clock)
 	l.prepare(t)
 	t.boundBefore(l)
-	i, _ := slices.BinarySearchFunc(t.line.slices, l.from-fresh, func(s *slice, m messages.Micros) int {
-		return int(min(1, max(-1, s.start-m)))
-	})
-	for _, s := range t.line.slices[max(0, i-1):] {
-		t.leaveSlice(l, s)
-	}
+	t.leaveSlices(l)
 	if len(t.merge.sources) > 0 {
 		// What has been merged so far was taken out of the sources just now.
 		t.merge.build.remove(l.ids, func(int, uint64) {})
@@ -90,7 +96,7 @@ func (t *Table) leave(l *leaving) {
 }
 
 func (l *leaving) reset() {
-	*l = leaving{rows: l.rows[:0], chosen: l.chosen[:0], ids: l.ids[:0], owner: l.owner[:0], ghost: l.ghost[:0], ghosts: l.ghosts[:0], sums: l.sums[:0]}
+	l.rows, l.chosen, l.ids, l.goers, l.ghosts = l.rows[:0], l.chosen[:0], l.ids[:0], l.goers[:0], l.ghosts[:0]
 }
 
 // prepare orders the rows and finds their ghosts.
@@ -102,21 +108,92 @@ func (l *leaving) prepare(t *Table) {
 	last := [2]int32{-1, -1} // of the family at hand
 	var family *family
 	for _, e := range l.chosen {
-		id, owner := packedRow(e), int32(packedCount(e))
-		f, forked := t.rows.familyOf(id), 0
+		id := packedRow(e)
+		f, r, forked := t.rows.familyOf(id), t.rows.at(id), 0
 		if f != family {
 			family, last = f, [2]int32{-1, -1}
 		}
-		if !f.child && t.rows.at(id).link != 0 {
+		if !f.child && r.link != 0 {
 			forked = 1
 		}
 		if last[forked] < 0 {
 			last[forked] = int32(len(l.ghosts))
 			l.ghosts = append(l.ghosts, t.rows.ghost(f, forked == 1))
 		}
-		l.ids, l.owner, l.ghost = append(l.ids, id), append(l.owner, owner), append(l.ghost, last[forked])
+		l.ids = append(l.ids, id)
+		l.goers = append(l.goers, goer{left: t.rows.at(id).all, owner: int32(packedCount(e)), ghost: last[forked], child: f.child})
 	}
 	l.sums = append(l.sums[:0], make([]uint64, len(l.ghosts))...)
+}
+
+// leaveSlices takes the rows out of the slices. A row is looked for from the
+// slice of its admission on, and until all it has counted is found: most that
+// leave have been seen once or twice. Where something is missing then, it came
+// late, and lies before, or has left with its slice.
+func (t *Table) leaveSlices(l *leaving) {
+	kept := t.line.slices
+	l.entrants = l.entrants[:0]
+	for i := range l.ids {
+		l.entrants = append(l.entrants, pack(t.line.reaches(l.rows[l.goers[i].owner].admitted()-fresh), uint32(i)))
+	}
+	t.leaveFrom(l, len(kept))
+	end := 0
+	l.entrants = l.entrants[:0]
+	for i := range l.goers {
+		r := &l.rows[l.goers[i].owner]
+		first, next := t.line.reaches(r.oldest), t.line.reaches(r.admitted()-fresh)
+		if l.goers[i].left > 0 && first < next {
+			l.entrants, end = append(l.entrants, pack(first, uint32(i))), max(end, int(next))
+		}
+	}
+	t.leaveFrom(l, end)
+}
+
+// leaveFrom takes rows out of the slices before the end-th, each from where it
+// enters.
+func (t *Table) leaveFrom(l *leaving, end int) {
+	slices.Sort(l.entrants)
+	l.active = l.active[:0]
+	waiting := l.entrants
+	for at := 0; at < end; at++ {
+		if len(l.active) == 0 {
+			if len(waiting) == 0 {
+				return
+			}
+			at = max(at, int(waiting[0]>>32))
+			if at >= end {
+				return
+			}
+		}
+		waiting = l.enter(waiting, at)
+		if t.leaveSlice(l, t.line.slices[at]) {
+			l.active = slices.DeleteFunc(l.active, func(i int32) bool { return l.goers[i].left == 0 })
+		}
+	}
+}
+
+// enter makes those active that wait for the at-th slice, and returns the others.
+func (l *leaving) enter(waiting []uint64, at int) []uint64 {
+	n := 0
+	for n < len(waiting) && int(waiting[n]>>32) <= at {
+		n++
+	}
+	if n == 0 {
+		return waiting
+	}
+	some, old := waiting[:n], l.active
+	l.active = l.merged[:0]
+	for _, i := range old {
+		for len(some) > 0 && int32(some[0]&math.MaxUint32) < i {
+			l.active, some = append(l.active, int32(some[0]&math.MaxUint32)), some[1:]
+		}
+		l.active = append(l.active, i)
+	}
+	for _, e := range some {
+		l.active = append(l.active, int32(e&math.MaxUint32))
+	}
+	l.merged = old
+	return waiting[n:]
 }
 
 // boundBefore sets the rows' bounds to what may be hidden of them already.
@@ -156,27 +233,33 @@ func (t *Table) boundRow(l *leaving, r *leaver) {
 	}
 }
 
-// leaveSlice takes the rows out of a slice.
-func (t *Table) leaveSlice(l *leaving, s *slice) {
+// leaveSlice takes the active rows out of a slice; false: it has none of them.
+func (t *Table) leaveSlice(l *leaving, s *slice) bool {
 	from := 0
 	for from < allWindow && l.starts[from] > s.start {
 		from++
 	}
+	l.sought = l.sought[:0]
+	for _, i := range l.active {
+		l.sought = append(l.sought, l.ids[i])
+	}
 	found := 0
-	s.remove(l.ids, &t.scratch.sorter, func(i int, n uint64) {
+	s.remove(l.sought, &t.scratch.sorter, func(i int, n uint64) {
 		found++
-		l.sums[l.ghost[i]] = addSaturating(l.sums[l.ghost[i]], n)
-		if l.owner[i] < 0 {
+		g := &l.goers[l.active[i]]
+		g.left -= min(n, g.left)
+		l.sums[g.ghost] = addSaturating(l.sums[g.ghost], n)
+		if g.child {
 			return
 		}
-		r := &l.rows[l.owner[i]]
+		r := &l.rows[g.owner]
 		t.hidden.fold(s, r.key, n)
 		for w := from; w < allWindow; w++ {
 			r.bound[w] = addSaturating(r.bound[w], n)
 		}
 	})
 	if found == 0 {
-		return
+		return false
 	}
 	for g, n := range l.sums {
 		if n > 0 {
@@ -186,6 +269,7 @@ func (t *Table) leaveSlice(l *leaving, s *slice) {
 	}
 	t.merge.due = true
 	t.merge.credit += creditPerRow * found
+	return true
 }
 
 // noteFloor folds what the row counted in "all" and notes the moment's bounds.

@@ -1,8 +1,6 @@
 package window
 
 import (
-	"math"
-	"math/bits"
 	"slices"
 
 	"github.com/crestdb/crest/messages"
@@ -30,21 +28,6 @@ type row struct {
 	// link chains the rows of one (topic, region): a plain row begins the
 	// chain, child rows follow. A plain row with a chain is forked.
 	link rowID
-}
-
-// noTopic is the topic of a ghost, and of a place without a row.
-const noTopic = ^topicID(0)
-
-// page holds rows of one family. It grows to pageRows rows; where one has left
-// another one of the family takes the place.
-type page struct {
-	rows   []row
-	since  []admission // beside the rows, what bounds need of them
-	family uint32
-	familyKey
-	n      int                   // rows that live
-	live   [pageRows / 64]uint64 // a bit each
-	oldest messages.Micros       // where late counts of its rows begin
 }
 
 // family is the rows that differ in the topic only; they lie together, so a
@@ -99,11 +82,8 @@ func (k *familyKey) hash() uint32 {
 	return h ^ h>>15
 }
 
-// Bytes of a page and of a family without their rows.
-const (
-	pageBytes   = 120
-	familyBytes = 304
-)
+// familyBytes is a family without its rows.
+const familyBytes = 304
 
 // rows holds all rows of a shard.
 type rows struct {
@@ -119,24 +99,32 @@ type rows struct {
 	ghosts uint32
 	// ghostRows is how many of n are ghosts.
 	ghostRows int
+	// topical is how many are of topics, plain or by category.
+	topical int
 	// spare are pages without rows.
 	spare []uint32
 	bytes int64 // of pages and families
-	free  int   // places without a row, those that pages have room for included
+	free  int64 // what of them is kept for rows to come
+	// bounded: pages keep little room for rows to come.
+	bounded bool
 }
 
-// rowBytes is a row with its admission.
-const rowBytes = 64 + 4
-
-func newRows() rows {
+func newRows(bounded bool) rows {
 	return rows{
-		pages: make([]page, 1), // page 0 stays empty: row 0 is no row
-		byKey: make(map[familyKey]uint32),
-		plain: make(map[NameID][]*family),
+		bounded: bounded,
+		pages:   make([]page, 1), // page 0 stays empty: row 0 is no row
+		byKey:   make(map[familyKey]uint32),
+		plain:   make(map[NameID][]*family),
 	}
 }
 
-func (r *rows) at(id rowID) *row { return &r.pages[id>>pageShift].rows[id&(pageRows-1)] }
+func (r *rows) at(id rowID) *row { return r.pages[id>>pageShift].at(id) }
+
+// since is the admission of a row.
+func (r *rows) since(id rowID) admission {
+	p := &r.pages[id>>pageShift]
+	return p.since[p.index(id)]
+}
 
 func (r *rows) familyOf(id rowID) *family { return r.families[r.pages[id>>pageShift].family] }
 
@@ -164,7 +152,7 @@ func (r *rows) findPlain(topic topicID, hash uint64, region NameID) rowID {
 // isPlain tells whether a row is the plain one of a topic in a region.
 func (r *rows) isPlain(id rowID, topic topicID, region NameID) bool {
 	p := &r.pages[id>>pageShift]
-	if p.rows[id&(pageRows-1)].topic != topic {
+	if p.at(id).topic != topic {
 		return false
 	}
 	return !p.child && p.region == region
@@ -178,7 +166,7 @@ func (r *rows) findChild(topic topicID, hash uint64, category, region NameID) ro
 			return 0
 		}
 		p := &r.pages[id>>pageShift]
-		if p.rows[id&(pageRows-1)].topic == topic && p.familyKey == (familyKey{category, region, true}) {
+		if p.at(id).topic == topic && p.familyKey == (familyKey{category, region, true}) {
 			return id
 		}
 	}
@@ -198,11 +186,11 @@ func rowHash(topic uint64, child bool, category, region NameID) uint64 {
 // add makes a row. T rows are found by their topic and have no index entry.
 func (r *rows) add(topic topicID, hash uint64, f uint32, since admission) rowID {
 	fam := r.families[f]
-	id := r.place(fam)
-	pg := &r.pages[id>>pageShift]
-	pg.rows[id&(pageRows-1)] = row{topic: topic}
-	pg.since[id&(pageRows-1)] = since
+	id := r.place(fam, row{topic: topic}, since)
 	r.n++
+	if fam.region == NoName {
+		r.topical++
+	}
 	switch {
 	case fam.child:
 		r.index.add(rowHash(hash, true, fam.category, fam.region), id)
@@ -212,12 +200,12 @@ func (r *rows) add(topic topicID, hash uint64, f uint32, since admission) rowID 
 	return id
 }
 
-// place finds or makes a free place in a family's pages.
-func (r *rows) place(f *family) rowID {
+// place puts a row into a family's pages.
+func (r *rows) place(f *family, x row, since admission) rowID {
 	for n := len(f.roomy); n > 0; n-- {
 		p := f.roomy[n-1]
-		if pg := &r.pages[p]; pg.family == f.index && pg.n < pageRows {
-			return p<<pageShift | r.take(pg)
+		if pg := &r.pages[p]; pg.family == f.index && len(pg.rows) < pageRows {
+			return p<<pageShift | r.put(pg, x, since)
 		}
 		f.roomy = f.roomy[:n-1]
 	}
@@ -225,7 +213,7 @@ func (r *rows) place(f *family) rowID {
 	i, _ := slices.BinarySearch(f.pages, p)
 	f.pages = slices.Insert(f.pages, i, p)
 	f.roomy = append(f.roomy, p)
-	return p<<pageShift | r.take(&r.pages[p])
+	return p<<pageShift | r.put(&r.pages[p], x, since)
 }
 
 func (r *rows) newPage(family uint32, key familyKey) (p uint32) {
@@ -240,51 +228,14 @@ func (r *rows) newPage(family uint32, key familyKey) (p uint32) {
 	return p
 }
 
-// take is the first free place of a page.
-func (r *rows) take(pg *page) rowID {
-	place := 0
-	for w, word := range pg.live {
-		if word != math.MaxUint64 {
-			place = w<<6 | bits.TrailingZeros64(^word)
-			break
-		}
-	}
-	if place == len(pg.rows) {
-		if place == cap(pg.rows) {
-			r.resize(pg, max(1, 2*place))
-		}
-		pg.rows, pg.since = append(pg.rows, row{}), append(pg.since, 0)
-	}
-	r.free--
-	pg.live[place>>6] |= 1 << (place & 63)
-	pg.n++
+// put puts a row into a page.
+func (r *rows) put(pg *page, x row, since admission) rowID {
+	r.bytes -= pg.bytes()
+	r.free -= pg.room()
+	place := pg.add(x, since, r.bounded)
+	r.bytes += pg.bytes()
+	r.free += pg.room()
 	return rowID(place)
-}
-
-// resize gives a page room for n rows.
-func (r *rows) resize(pg *page, n int) {
-	d := n - cap(pg.rows)
-	r.free += d
-	r.bytes += int64(d) * rowBytes
-	pg.rows = append(make([]row, 0, n), pg.rows[:min(n, len(pg.rows))]...)
-	pg.since = append(make([]admission, 0, n), pg.since[:min(n, len(pg.since))]...)
-}
-
-// trim gives back the upper half of a page's places, twice and more, while most
-// are free and none of the upper ones is taken. The lowest are taken first, so
-// sooner or later that is so.
-func (r *rows) trim(pg *page) {
-	last := pageRows - 1
-	for last >= 0 && pg.live[last>>6]&(1<<(last&63)) == 0 {
-		last--
-	}
-	n := cap(pg.rows)
-	for n > 1 && 2*last+2 <= n {
-		n /= 2
-	}
-	if n < cap(pg.rows) {
-		r.resize(pg, n)
-	}
 }
 
 // remove gives a row's place away; hash is its topic's. Nothing may name the
@@ -299,22 +250,20 @@ func (r *rows) remove(id rowID, hash uint64) {
 	case f.region != NoName:
 		r.index.remove(rowHash(hash, false, NoName, f.region), id)
 	}
-	place := id & (pageRows - 1)
-	pg.rows[place] = row{topic: noTopic}
-	pg.live[place>>6] &^= 1 << (place & 63)
 	r.n--
-	r.free++
-	if pg.n == pageRows {
+	if f.region == NoName {
+		r.topical--
+	}
+	if len(pg.rows) == pageRows {
 		f.roomy = append(f.roomy, p)
 	}
-	if pg.n--; pg.n > 0 {
-		if 2*pg.n <= cap(pg.rows) {
-			r.trim(pg)
-		}
+	r.bytes -= pg.bytes()
+	r.free -= pg.room()
+	if pg.remove(uint8(id)); len(pg.rows) > 0 {
+		r.bytes += pg.bytes()
+		r.free += pg.room()
 		return
 	}
-	r.free -= cap(pg.rows)
-	r.bytes -= int64(cap(pg.rows)) * rowBytes
 	*pg = page{family: noFamily, familyKey: noKey}
 	i, _ := slices.BinarySearch(f.pages, p)
 	f.pages = slices.Delete(f.pages, i, i+1)

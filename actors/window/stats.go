@@ -32,10 +32,31 @@ func (t *Table) Stats() Stats {
 	return s
 }
 
+// used is the memory held. Of the room for rows to come it counts what is usual:
+// what more there is they take before they take anything else.
+func (t *Table) used() int64 {
+	m, room := t.Stats().Memory, t.room()
+	live := m.Engine() - room
+	return live + min(room, live/roomUsual)
+}
+
+const roomUsual = 6
+
+// leavable is what of the memory held goes when all rows leave.
+func (t *Table) leavable() int64 {
+	m := t.Stats().Memory
+	stays := int64(len(t.rows.families))*familyBytes + int64(t.rows.ghostRows)*rowBytes
+	entries := min(int64(t.rows.ghostRows*len(t.line.slices))*ghostEntry, (m.Lists+m.Overlays)/2)
+	return max(0, m.Rows+m.Names+m.Index+m.Lists+m.Overlays-t.room()-stays-entries)
+}
+
+// ghostEntry is about what a ghost's entry in a slice takes.
+const ghostEntry = 3
+
 // room is bytes in use that new rows can have: places and names of rows that
 // left.
 func (t *Table) room() int64 {
-	n := int64(t.rows.free)*rowBytes + t.topics.gone
+	n := t.rows.free + t.topics.gone
 	for _, l := range t.line.slices {
 		n += int64(l.list.dead)
 	}

@@ -70,7 +70,7 @@ type cellHeat struct {
 const cellHeatBytes = int64(windows * (64*steps + 16))
 
 func (s *sweep) bytes() int64 {
-	return int64(cap(s.cells))*cellHeatBytes + int64(cap(s.pages))*4 + int64(cap(s.batch.rows))*112 + int64(cap(s.batch.chosen))*20
+	return int64(cap(s.cells))*cellHeatBytes + int64(cap(s.pages))*4 + int64(cap(s.batch.rows))*120 + int64(cap(s.batch.chosen))*72
 }
 
 const (
@@ -99,7 +99,7 @@ func (t *Table) shrink(newRows int) {
 	used := t.used()
 	t.press(used)
 	over := used - limit
-	if over <= 0 || t.rows.n-t.rows.ghostRows <= t.least() {
+	if over <= 0 || t.few() {
 		if t.sweep.rounds == 0 && over > -limit/4 { // be ready
 			t.look4heat(newRows)
 		}
@@ -115,7 +115,7 @@ func (t *Table) shrink(newRows int) {
 	}
 	for left := 0; left < most && s.steps < until; {
 		used := t.used()
-		if used <= goal || t.rows.n-t.rows.ghostRows <= t.least() {
+		if used <= goal || t.few() {
 			break
 		}
 		s.want = int(min(leaveRows, 1+(used-goal)/max(1, used/int64(t.rows.n+1))))
@@ -139,26 +139,17 @@ func (t *Table) shrink(newRows int) {
 	}
 }
 
-// least is how many rows stay whatever else takes the memory: about as many as
-// half of it holds. What cannot leave, cells with their totals and sketches, may
-// take more than the other half; many cells in little memory then take more than
-// was given, rather than to have no rows at all.
-func (t *Table) least() int { return int(t.hidden.memory / (2 * rowWithAll)) }
-
-// rowWithAll is about what a row takes with its entries, index slot and name.
-const rowWithAll = 256
+// few tells whether the rows stay, whatever else takes the memory: half of it is
+// theirs. What cannot leave, cells with their totals and sketches, may take more
+// than the other half; many cells in little memory then take more than was given,
+// rather than to have no rows at all.
+func (t *Table) few() bool { return t.leavable() <= t.hidden.memory/2 }
 
 // look4heat measures ahead of need, in proportion to what comes.
 func (t *Table) look4heat(newRows int) {
 	for n := 0; n <= newRows; n += pageRows {
 		t.portion()
 	}
-}
-
-// used is the memory held, without what new rows can have of it.
-func (t *Table) used() int64 {
-	m := t.Stats().Memory
-	return m.Engine() - t.room()
 }
 
 // portion looks at some pages.
@@ -227,9 +218,6 @@ func (t *Table) measurePage(p uint32) {
 	any, narrow := s.cell(true, NoName), s.cell(false, f.category)
 	for i := range pg.rows {
 		r := &pg.rows[i]
-		if r.topic == noTopic {
-			continue
-		}
 		if !f.child {
 			any.count(r)
 		}
@@ -302,7 +290,14 @@ func (s *sweep) kind() int {
 // have a quarter of the memory for themselves: they are what most questions
 // need, and what regional rows cannot do without.
 func (t *Table) reserved() bool {
-	return t.sweep.region == NoName && int64(t.topics.n)*rowWithAll < t.hidden.memory/4 && t.topics.n < t.rows.n-t.rows.ghostRows
+	return t.sweep.region == NoName && t.topicsHaveLittle() && t.rows.topical < t.rows.n-t.rows.ghostRows
+}
+
+// topicsHaveLittle tells whether topics' rows take less than what is theirs. A
+// row of theirs is taken to cost what any does.
+func (t *Table) topicsHaveLittle() bool {
+	n := int64(max(1, t.rows.n-t.rows.ghostRows))
+	return t.leavable()/n*int64(t.rows.topical) < t.hidden.memory/4
 }
 
 // setHeat chooses the heat from what was seen lately.
@@ -340,7 +335,7 @@ func (t *Table) choosePage(p uint32) {
 	}
 	for i := range pg.rows {
 		r := &pg.rows[i]
-		if r.topic == noTopic || s.region == NoName && t.topics.at(r.topic).regions > 0 {
+		if s.region == NoName && t.topics.at(r.topic).regions > 0 {
 			continue
 		}
 		s.looked++
@@ -350,7 +345,7 @@ func (t *Table) choosePage(p uint32) {
 		}
 		if t.cold(pg, r) {
 			s.freed[s.kind()]++
-			s.batch.add(t, p<<pageShift|uint32(i))
+			s.batch.add(t, pg.id(p, i))
 		}
 	}
 }
@@ -427,7 +422,7 @@ func (t *Table) nextRegion() {
 // as each kind loses a part of its own, one could crowd the other out.
 func (t *Table) balance() {
 	s := &t.sweep
-	if 2*t.topics.n > t.rows.n-t.rows.ghostRows && !t.reserved() {
+	if 2*t.rows.topical > t.rows.n-t.rows.ghostRows && !t.reserved() {
 		s.lift = min(liftMost, liftStep*max(s.lift, 1))
 	} else {
 		s.lift = max(1, s.lift/liftStep)

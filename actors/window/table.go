@@ -61,7 +61,7 @@ func New(cfg Config) *Table {
 		hash:       cfg.Hash,
 		categories: NewNames(),
 		regions:    NewNames(),
-		rows:       newRows(),
+		rows:       newRows(cfg.Memory > 0),
 		first:      maxMoment,
 		watches:    newWatches(),
 		hidden:     newHidden(&cfg),
@@ -182,7 +182,7 @@ func (t *Table) subtractBlock(b *block, from, to int) {
 	f := t.rows.families[p.family]
 	var all, forked uint64
 	for i := range b.n {
-		r, n := &p.rows[b.place[i]], b.count[i]
+		r, n := p.at(rowID(b.place[i])), b.count[i]
 		r.leave(n, from, to)
 		all += n
 		if r.link != 0 {

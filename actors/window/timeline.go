@@ -96,6 +96,11 @@ func (l *timeline) search(m messages.Micros) int {
 	return sort.Search(len(l.slices), func(i int) bool { return l.slices[i].start >= m })
 }
 
+// reaches is the index of the slice that holds the moment m, or of a neighbour.
+func (l *timeline) reaches(m messages.Micros) uint32 {
+	return uint32(max(0, l.search(m+1)-1))
+}
+
 // between are the slices of [start, end). Both must be on the grid of their
 // age.
 func (l *timeline) between(start, end messages.Micros) []*slice {

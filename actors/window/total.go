@@ -72,10 +72,10 @@ func (f familyTotal) of(unforked bool) uint64 {
 }
 
 func (t *Table) blockTotal(b *block) (n familyTotal) {
-	rows := t.rows.pages[b.page].rows
+	p := &t.rows.pages[b.page]
 	for i := range b.n {
 		n.all = addSaturating(n.all, b.count[i])
-		if rows[b.place[i]].link != 0 {
+		if p.at(rowID(b.place[i])).link != 0 {
 			n.forked = addSaturating(n.forked, b.count[i])
 		}
 	}
@@ -175,7 +175,7 @@ func (t *Table) eachFamily(s *slice, f func(family uint32, n familyTotal)) {
 				continue
 			}
 			for i := range b.n {
-				owner, forked := t.rows.owner(&page.rows[b.place[i]])
+				owner, forked := t.rows.owner(page.at(rowID(b.place[i])))
 				n := familyTotal{all: b.count[i]}
 				if forked {
 					n.forked = n.all

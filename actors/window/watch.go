@@ -279,11 +279,10 @@ func (t *Table) choose(s *watched, k int) int {
 // its place may be another's, or it forked and is its category's no longer.
 func (t *Table) ofCell(c cell, id rowID) *row {
 	p := &t.rows.pages[id>>pageShift]
-	place := id & (pageRows - 1)
-	if p.live[place>>6]&(1<<(place&63)) == 0 {
+	if !p.has(id) {
 		return nil
 	}
-	r := &p.rows[place]
+	r := p.at(id)
 	switch {
 	case p.region != c.region:
 		return nil
@@ -318,10 +317,10 @@ func (t *Table) refill(s *watched, sorted []rank.Item, whole bool) {
 func (t *Table) scan(sel *rank.Selection, c cell, window int) {
 	for _, part := range t.parts(c) {
 		for _, p := range part.family.pages {
-			rows := t.rows.pages[p].rows
-			for i := range rows {
-				r, id := &rows[i], p<<pageShift|uint32(i)
-				if n := t.total(id, r, window); n >= sel.Least() && (!part.unforked || r.link == 0) && r.topic != noTopic {
+			page := &t.rows.pages[p]
+			for i := range page.rows {
+				r, id := &page.rows[i], page.id(p, i)
+				if n := t.total(id, r, window); n >= sel.Least() && (!part.unforked || r.link == 0) {
 					sel.Offer(t.item(id, r, n))
 				}
 			}

@@ -1,0 +1,137 @@
+package window
+
+import (
+	"math"
+	"math/bits"
+
+	"github.com/crestdb/crest/messages"
+)
+
+// page holds up to pageRows rows of one family. A row keeps its place, and so its
+// id, until it leaves; where it is stored is another matter: rows lie close
+// together, whatever places are free between theirs.
+type page struct {
+	rows  []row
+	since []admission // beside the rows, what bounds need of them
+	// places are those of the rows, and stored is where the row of a place is.
+	// Both are nil as long as the two are the same: until one leaves before
+	// those that came after it.
+	places, stored []uint8
+
+	family uint32
+	familyKey
+	taken  [pageRows / 64]uint64 // places, a bit each
+	oldest messages.Micros       // where late counts of its rows begin
+}
+
+// noTopic is the topic of a ghost.
+const noTopic = ^topicID(0)
+
+const (
+	pageBytes = 176    // a page without rows
+	rowBytes  = 64 + 4 // a row with its admission
+	placeFew  = 16     // places and stored grow by so many
+	roomMost  = 8      // room is at most 1/roomMost of a bounded page's rows, or one row
+)
+
+// bytes is what a page takes beside pageBytes.
+func (p *page) bytes() int64 {
+	return int64(cap(p.rows))*rowBytes + int64(cap(p.places)+cap(p.stored))
+}
+
+// room is what of it is kept for rows to come.
+func (p *page) room() int64 { return int64(cap(p.rows)-len(p.rows)) * rowBytes }
+
+// index is where the row of an id is stored.
+func (p *page) index(id rowID) int {
+	if p.stored == nil {
+		return int(uint8(id))
+	}
+	return int(p.stored[uint8(id)])
+}
+
+func (p *page) at(id rowID) *row { return &p.rows[p.index(id)] }
+
+// has tells whether there is a row with an id.
+func (p *page) has(id rowID) bool {
+	place := uint8(id)
+	return p.taken[place>>6]&(1<<(place&63)) != 0
+}
+
+// id is that of the i-th row stored in the page, whose number is page.
+func (p *page) id(page uint32, i int) rowID {
+	if p.places == nil {
+		return page<<pageShift | rowID(i)
+	}
+	return page<<pageShift | rowID(p.places[i])
+}
+
+// add stores a row and gives it the first free place.
+func (p *page) add(x row, since admission, tight bool) (place uint8) {
+	for w, word := range p.taken {
+		if word != math.MaxUint64 {
+			place = uint8(w<<6 | bits.TrailingZeros64(^word))
+			break
+		}
+	}
+	n := len(p.rows)
+	if n == cap(p.rows) {
+		p.resize(grown(n, tight))
+	}
+	p.rows, p.since = append(p.rows, x), append(p.since, since)
+	p.taken[place>>6] |= 1 << (place & 63)
+	if p.stored != nil {
+		p.setPlace(n, place)
+	}
+	return place
+}
+
+// grown is the capacity that follows n rows.
+func grown(n int, tight bool) int {
+	if tight {
+		return min(pageRows, n+max(1, n/roomMost))
+	}
+	return min(pageRows, max(1, 2*n))
+}
+
+// setPlace gives the row that is stored at the i-th position a place.
+func (p *page) setPlace(i int, place uint8) {
+	p.places, p.stored = reach(p.places, i), reach(p.stored, int(place))
+	p.places[i], p.stored[place] = place, uint8(i)
+}
+
+// reach makes b long enough for an i-th byte.
+func reach(b []uint8, i int) []uint8 {
+	if i >= cap(b) {
+		b = append(make([]uint8, 0, min(pageRows, (i/placeFew+1)*placeFew)), b...)
+	}
+	return b[:max(len(b), i+1)]
+}
+
+// resize gives the page room for n rows.
+func (p *page) resize(n int) {
+	p.rows = append(make([]row, 0, n), p.rows...)
+	p.since = append(make([]admission, 0, n), p.since...)
+}
+
+// remove takes the row of a place out; the last one stored takes its position.
+func (p *page) remove(place uint8) {
+	i, last := p.index(rowID(place)), len(p.rows)-1
+	if i < last && p.stored == nil {
+		for j := range p.rows {
+			p.setPlace(j, uint8(j))
+		}
+	}
+	if i < last {
+		p.rows[i], p.since[i] = p.rows[last], p.since[last]
+		p.setPlace(i, p.places[last])
+	}
+	p.rows, p.since = p.rows[:last], p.since[:last]
+	if p.places != nil {
+		p.places = p.places[:last]
+	}
+	p.taken[place>>6] &^= 1 << (place & 63)
+	if room := cap(p.rows) - last; last > 0 && room > 2*max(1, last/roomMost) {
+		p.resize(last + max(1, last/roomMost)/2)
+	}
+}

@@ -8,15 +8,29 @@ import (
 
 // besideNote stands under every table of peers.
 const besideNote = `Peers know neither windows nor cells: for each board a fresh one is fed exactly the events in it, nothing else, and
-has 1/%d of the memory that crest has for all windows and cells together. Slides, late events and the hundreds of
-other cells cost them nothing here; and since they leave ties open, any row that has as much as the last of the true
-top is right. "false" of a count-min are rows outside of its ε·N, which it allows itself with δ.
+has 1/%d of the memory that crest has for all windows and cells together: the boards of one moment have several times
+as much. Slides, late events and all other cells cost them nothing here. "false" of a count-min are rows outside of its ε·N, which it allows itself with δ.
 `
 
+// feed is an event as peers take it.
+type feed struct {
+	topic string
+	n     uint64
+}
+
+// gather are the events that a board is about.
+func gather(events *truth.Events, g *ground, cell messages.Cell) []feed {
+	fed := []feed{}
+	events.Each(g.start, g.end, cell, func(topic string, n uint64) { fed = append(fed, feed{topic, n}) })
+	return fed
+}
+
 // beside lets a peer count what a board is about and judges its answer.
-func beside(kind *peers.Kind, bytes int64, k int, events *truth.Events, start, end messages.Micros, cell messages.Cell, t *truth.Tally) *finding {
+func beside(kind *peers.Kind, bytes int64, k int, fed []feed, t *truth.Tally) *finding {
 	p := kind.New(bytes, k)
-	events.Each(start, end, cell, p.Add)
+	for _, e := range fed {
+		p.Add(e.topic, e.n)
+	}
 	b := p.Board(k)
 
 	ranked := t.Ranked()
@@ -32,7 +46,7 @@ func beside(kind *peers.Kind, bytes int64, k int, events *truth.Events, start, e
 		if !r.Bounded {
 			continue
 		}
-		f.widths = append(f.widths, r.Upper-r.Lower)
+		f.intervals = append(f.intervals, interval{r.Lower, r.Upper})
 		exact = exact && r.Upper == r.Lower
 		if n < r.Lower || n > r.Upper || i < b.Certified && n < ranked[b.Certified-1].Count {
 			f.lies++
@@ -41,6 +55,6 @@ func beside(kind *peers.Kind, bytes int64, k int, events *truth.Events, start, e
 	if len(top) > 0 {
 		f.recall = float64(found) / float64(len(top))
 	}
-	f.exact = exact
+	f.strict, f.exact = f.recall, exact
 	return f
 }

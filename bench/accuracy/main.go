@@ -8,34 +8,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strconv"
-	"strings"
+	"runtime"
 	"syscall"
-	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/crestdb/crest/bench"
-	"github.com/crestdb/crest/bench/truth"
-	"github.com/crestdb/crest/bench/workload"
 )
-
-// config is what to compare; its flags say the rest.
-type config struct {
-	addr, bin string
-	flags     string
-	tables    bool
-	shards    int
-	memory    []string // budgets; one "": the node's default
-	share     int
-	svg       string
-	k         int
-	cells     int
-	moments   int
-	counts    int
-	seed      uint64
-	events    int
-	topics    int
-	span      time.Duration
-}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -55,98 +34,7 @@ func main() {
 	}
 }
 
-func parse(args []string, w io.Writer) (*config, []string, error) {
-	c := &config{}
-	f := flag.NewFlagSet("accuracy", flag.ContinueOnError)
-	f.SetOutput(w)
-	f.StringVar(&c.addr, "addr", "", "`address` of an empty node with --clock event; empty: start one for each stream")
-	f.StringVar(&c.bin, "bin", "", "`path` of the crest binary to start; empty: build this checkout")
-	f.StringVar(&c.flags, "flags", "", "further `flags` of crest serve, separated by blanks")
-	memory := f.String("memory", "", "`budgets` of crest, such as 64MiB,128MiB, ascending: each stream is sent to a node of each; with -tables also shares of what the stream needs, such as 1/100,1/10")
-	f.BoolVar(&c.tables, "tables", false, "compare tables in this process instead of a node")
-	f.IntVar(&c.shards, "shards", 4, "with -tables: how many; each has its own fixed costs")
-	f.IntVar(&c.share, "share", 7, "with -memory: lay peers beside, each board's with 1/`n` of it (7 windows); 0: none")
-	f.StringVar(&c.svg, "svg", "", "with -memory: `folder` for a plot per stream, such as bench/results")
-	f.IntVar(&c.k, "k", 100, "rows of a board")
-	f.IntVar(&c.cells, "cells", 5, "categories, regions and pairs at each moment")
-	f.IntVar(&c.moments, "moments", 5, "moments of a stream, its end included")
-	f.IntVar(&c.counts, "counts", 20, "counts of single topics per window and cell")
-	f.Uint64Var(&c.seed, "seed", 1, "of the choices, and of generated streams")
-	f.IntVar(&c.events, "events", 200_000, "events of a generated stream")
-	f.IntVar(&c.topics, "topics", 20_000, "topics of a generated stream")
-	f.DurationVar(&c.span, "span", 48*time.Hour, "stream time of a generated stream")
-	f.Usage = func() {
-		fmt.Fprintf(w, "usage: accuracy [flags] [FILE.ndjson[.zst]|%s ...]\n", strings.Join(workload.MixNames, "|"))
-		f.PrintDefaults()
-	}
-	if err := f.Parse(args); err != nil {
-		return nil, nil, err
-	}
-	c.memory = strings.Split(*memory, ",")
-	streams := f.Args()
-	if len(streams) == 0 {
-		streams = workload.MixNames
-	}
-	return c, streams, c.validate(streams)
-}
-
-func (c *config) validate(streams []string) error {
-	switch {
-	case c.k < 1 || c.k > 1000:
-		return fmt.Errorf("-k %d: want 1 to 1000", c.k)
-	case c.counts < 1 || c.counts > 1000:
-		return fmt.Errorf("-counts %d: want 1 to 1000", c.counts)
-	case c.cells < 0 || c.moments < 1 || c.events < 1:
-		return fmt.Errorf("-cells %d, -moments %d, -events %d: want at least 0, 1, 1", c.cells, c.moments, c.events)
-	case c.span < time.Second:
-		return fmt.Errorf("-span %v: want at least 1s", c.span)
-	case c.addr != "" && (len(streams) > 1 || c.memory[0] != ""):
-		return fmt.Errorf("%d streams, memory %q: the node at -addr takes one stream and keeps its memory", len(streams), c.memory)
-	case c.share < 0:
-		return fmt.Errorf("-share %d: want 0 or more", c.share)
-	case c.svg != "" && c.memory[0] == "":
-		return errors.New("-svg draws against -memory: want budgets")
-	}
-	if c.tables && c.addr != "" {
-		return errors.New("-tables: there is no node at -addr then")
-	}
-	if c.shards < 1 || c.shards > 64 {
-		return fmt.Errorf("-shards %d: want 1 to 64", c.shards)
-	}
-	last := 0.0
-	for _, m := range c.memory {
-		if m == "" && len(c.memory) == 1 {
-			break
-		}
-		n, share, err := budget(m)
-		switch {
-		case err != nil:
-			return fmt.Errorf("-memory: %w", err)
-		case share && !c.tables:
-			return fmt.Errorf("-memory %s: shares of the need are for -tables", m)
-		case n <= last:
-			return fmt.Errorf("-memory %v: want ascending budgets, all sizes or all shares", c.memory)
-		}
-		last = n
-	}
-	return nil
-}
-
-// budget reads a size, or a share such as 1/10 of what a stream needs.
-func budget(text string) (n float64, share bool, err error) {
-	if part, whole, ok := strings.Cut(text, "/"); ok {
-		p, err1 := strconv.ParseFloat(part, 64)
-		w, err2 := strconv.ParseFloat(whole, 64)
-		if err1 != nil || err2 != nil || !(p > 0 && p <= w) {
-			return 0, true, fmt.Errorf("share %q: want one such as 1/10", text)
-		}
-		return p / w, true, nil
-	}
-	bytes, err := bench.ParseSize(text)
-	return float64(bytes), false, err
-}
-
-// run compares every stream and prints its table.
+// run compares every stream and prints its tables.
 func run(ctx context.Context, c *config, streams []string, w io.Writer) error {
 	if c.addr == "" && c.bin == "" && !c.tables {
 		dir, err := os.MkdirTemp("", "crest-accuracy")
@@ -158,13 +46,20 @@ func run(ctx context.Context, c *config, streams []string, w io.Writer) error {
 			return err
 		}
 	}
-	lies := 0
-	for _, name := range streams {
-		n, err := c.sweep(ctx, name, w)
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+	all, err := c.compareAll(ctx, streams, w)
+	if err != nil {
+		return err
+	}
+	if c.report != "" {
+		if err := c.writeReport(all); err != nil {
+			return fmt.Errorf("report: %w", err)
 		}
-		lies += n
+	}
+	lies := 0
+	for _, s := range all {
+		for _, v := range s.surveys {
+			lies += v.all().lies
+		}
 	}
 	if lies > 0 {
 		return fmt.Errorf("%d statements were false", lies)
@@ -172,24 +67,45 @@ func run(ctx context.Context, c *config, streams []string, w io.Writer) error {
 	return nil
 }
 
-// sweep compares one stream with every budget, and says how many statements
-// were false.
-func (c *config) sweep(ctx context.Context, name string, w io.Writer) (lies int, err error) {
-	var surveys []*survey
-	for _, memory := range c.memory {
-		s, err := c.compare(ctx, name, memory)
-		if err != nil {
-			return 0, err
-		}
-		if err := s.print(w, c.share); err != nil {
-			return 0, err
-		}
-		lies += s.lies()
-		s.events = truth.Events{} // only its scores are wanted from here on
-		surveys = append(surveys, s)
+// compareAll compares the streams, as many at a time as there are cores (nodes:
+// one), and prints each in its turn.
+func (c *config) compareAll(ctx context.Context, streams []string, w io.Writer) ([]*course, error) {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(1)
+	if c.tables {
+		g.SetLimit(runtime.NumCPU())
 	}
-	if c.svg == "" {
-		return lies, nil
+	all, done := make([]*course, len(streams)), make([]chan struct{}, len(streams))
+	for i := range done {
+		done[i] = make(chan struct{})
 	}
-	return lies, plot(c.svg, c.k, surveys)
+	var printing errgroup.Group
+	failed := make(chan struct{})
+	printing.Go(func() error {
+		for i := range all {
+			select {
+			case <-done[i]:
+			case <-failed: // g says why
+				return nil
+			}
+			if err := all[i].print(w); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for i, name := range streams {
+		g.Go(func() (err error) {
+			if all[i], err = c.compare(ctx, name); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			close(done[i])
+			return nil
+		})
+	}
+	err := g.Wait()
+	if err != nil {
+		close(failed)
+	}
+	return all, errors.Join(err, printing.Wait())
 }

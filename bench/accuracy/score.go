@@ -1,93 +1,140 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
 	"github.com/crestdb/crest/bench"
 )
 
-// score is what was found in one window, or in all, of one engine.
+// score is what was found of one engine's boards and counts.
 type score struct {
-	boards, exact, counts, lies int
-	recall, leastRecall         float64 // sum, least
-	certified                   float64 // sum of shares; negative: it certifies nothing
-	widths                      []uint64
-	maxError                    uint64
+	boards, counts, lies int
+	exact, under         int     // boards: exact, and below enough
+	recall, strict       float64 // sums
+	leastRecall          float64
+	certified            float64 // sum of shares
+	proves               bool    // it certifies at all
+	intervals            []interval
+	maxError             uint64
 }
 
-func newScore() *score { return &score{leastRecall: 1} }
+// interval is what a row says its count lies in.
+type interval struct{ lower, upper uint64 }
+
+func (i interval) width() uint64 { return i.upper - i.lower }
+
+// loose is the width as a share of what the count may be.
+func (i interval) loose() float64 { return float64(i.width()) / float64(max(i.upper, 1)) }
 
 // finding is one board compared with the truth.
 type finding struct {
-	recall    float64
-	certified int // rows; -1: the engine certifies nothing
-	rows      int // that there could be
+	recall    float64 // ties open
+	strict    float64 // ties by topic; a peer's: as recall
+	certified int     // rows; -1: the engine certifies nothing
+	rows      int     // that there could be
 	exact     bool
-	widths    []uint64 // upper − lower of the rows; nil: there are no bounds
+	intervals []interval // nil: there are no bounds
 	maxError  uint64
 	lies      int
 }
 
 func (s *score) add(f *finding) {
-	s.boards++
-	s.recall += f.recall
-	s.leastRecall = min(s.leastRecall, f.recall)
+	one := score{
+		boards: 1, lies: f.lies, recall: f.recall, strict: f.strict, leastRecall: f.recall,
+		proves: f.certified >= 0, intervals: f.intervals, maxError: f.maxError,
+	}
 	switch {
-	case f.certified < 0:
-		s.certified = -1
 	case f.rows > 0:
-		s.certified += float64(f.certified) / float64(f.rows)
+		one.certified = float64(max(f.certified, 0)) / float64(f.rows)
 	default:
-		s.certified++
+		one.certified = 1
 	}
 	if f.exact {
-		s.exact++
+		one.exact = 1
 	}
-	s.widths = append(s.widths, f.widths...)
-	s.maxError = max(s.maxError, f.maxError)
-	s.lies += f.lies
+	if f.recall < enough {
+		one.under = 1
+	}
+	s.merge(&one)
 }
 
-// merge adds another window's score.
+// merge adds another score.
 func (s *score) merge(o *score) {
+	if o.boards > 0 {
+		if s.boards == 0 {
+			s.leastRecall = o.leastRecall
+		}
+		s.leastRecall, s.proves = min(s.leastRecall, o.leastRecall), o.proves
+	}
 	s.boards += o.boards
 	s.exact += o.exact
+	s.under += o.under
 	s.counts += o.counts
 	s.lies += o.lies
 	s.recall += o.recall
-	s.leastRecall = min(s.leastRecall, o.leastRecall)
+	s.strict += o.strict
 	s.certified += o.certified
-	s.widths = append(s.widths, o.widths...)
+	s.intervals = append(s.intervals, o.intervals...)
 	s.maxError = max(s.maxError, o.maxError)
 }
 
-// width is a quantile of the intervals' widths; false: there are none.
-func (s *score) width(q float64) (uint64, bool) {
-	if len(s.widths) == 0 {
-		return 0, false
+// checks is how many rows and counts were compared.
+func (s *score) checks() int { return len(s.intervals) + s.counts }
+
+// width is a quantile of the intervals' widths, loose of them as shares; false:
+// there are none.
+func (s *score) width(q float64) (uint64, bool)  { return quantile(s.intervals, q, interval.width) }
+func (s *score) loose(q float64) (float64, bool) { return quantile(s.intervals, q, interval.loose) }
+
+func quantile[T cmp.Ordered](all []interval, q float64, of func(interval) T) (at T, ok bool) {
+	if len(all) == 0 {
+		return at, false
 	}
-	slices.Sort(s.widths)
-	return s.widths[min(int(q*float64(len(s.widths))), len(s.widths)-1)], true
+	values := make([]T, len(all))
+	for i := range all {
+		values[i] = of(all[i])
+	}
+	slices.Sort(values)
+	return values[min(int(q*float64(len(values))), len(values)-1)], true
 }
 
-// scoreHead names the cells of a score.
-var scoreHead = []string{"boards", "recall", "least", "certified", "exact", "width p50", "p99", "max error", "false"}
+// share writes a mean over the boards.
+func (s *score) share(sum float64) string {
+	if s.boards == 0 {
+		return none
+	}
+	return fmt.Sprintf("%.4f", sum/float64(s.boards))
+}
 
-func (s *score) cells() []string {
-	share := func(sum float64) string { return fmt.Sprintf("%.4f", sum/float64(max(s.boards, 1))) }
-	certified, exact := share(s.certified), share(float64(s.exact))
-	if s.certified < 0 {
-		certified, exact = "–", "–"
+// none stands where there is nothing to say.
+const none = "-"
+
+func (s *score) leastText() string {
+	if s.boards == 0 {
+		return none
 	}
-	width := func(q float64) string {
-		if n, ok := s.width(q); ok {
-			return bench.Number(float64(n))
-		}
-		return "–"
+	return fmt.Sprintf("%.4f", s.leastRecall)
+}
+
+func (s *score) certifiedText() string {
+	if !s.proves {
+		return none
 	}
-	return []string{
-		fmt.Sprint(s.boards), share(s.recall), fmt.Sprintf("%.4f", s.leastRecall), certified, exact,
-		width(0.5), width(0.99), bench.Number(float64(s.maxError)), fmt.Sprint(s.lies),
+	return s.share(s.certified)
+}
+
+func (s *score) exactText() string {
+	if !s.proves {
+		return none
 	}
+	return s.share(float64(s.exact))
+}
+
+func (s *score) widthText(q float64) string {
+	if n, ok := s.width(q); ok {
+		return bench.Number(float64(n))
+	}
+	return none
 }

@@ -1,171 +1,108 @@
 package main
 
 import (
-	"context"
-	"fmt"
-	"io"
-	"math/rand/v2"
+	"cmp"
 	"slices"
 
-	"github.com/crestdb/crest/bench"
 	"github.com/crestdb/crest/bench/peers"
 	"github.com/crestdb/crest/bench/truth"
 	"github.com/crestdb/crest/gateway/api"
-	"github.com/crestdb/crest/gateway/client"
 	"github.com/crestdb/crest/messages"
 )
 
 // survey is the comparison of one stream with one budget.
 type survey struct {
-	name, memory string
-	bytes        int64 // of memory; 0: nobody said
-	subject      subject
-	events       truth.Events
-	rng          *rand.Rand
-	windows      map[messages.Window]*score
-	peers        map[messages.Window][]*score // by peers.Kinds; empty: none are compared
-	peerBytes    int64
-	untrue       []string // the first maxFalse
+	memory    string
+	bytes     int64 // of memory; 0: nobody said
+	subject   subject
+	places    map[place]*scores
+	peerBytes int64
+	untrue    []string        // the first maxFalse
+	misses    []miss          // the worst maxMisses, worst first
+	held      messages.Memory // by tables, when it was most
 }
 
-// maxFalse bounds how many false statements are printed.
-const maxFalse = 10
+// kind is what kind of cell a board is of.
+type kind int
 
-// compare sends a stream to a subject of so much memory and compares along the
-// way.
-func (c *config) compare(ctx context.Context, name, memory string) (*survey, error) {
-	lines, err := c.lines(name)
-	if err != nil {
-		return nil, err
+// The kinds of cells.
+const (
+	ofAny kind = iota
+	ofCategory
+	ofRegion
+	ofPair
+	kinds
+)
+
+// kindNames are the kinds' in tables.
+var kindNames = [kinds]string{"any", "category", "region", "pair"}
+
+func kindOf(c messages.Cell) kind {
+	k := ofAny
+	if c.Category != "" {
+		k += ofCategory
 	}
-	s := &survey{
-		name: name, memory: memory, rng: rand.New(rand.NewPCG(c.seed, 2)),
-		windows: map[messages.Window]*score{}, peers: map[messages.Window][]*score{},
+	if c.Region != "" {
+		k += ofRegion
 	}
-	if err := c.open(ctx, s, lines); err != nil {
-		return nil, err
-	}
-	defer s.subject.close()
-	stops := []int{len(lines)}
-	for range c.moments - 1 {
-		stops = append(stops, 1+s.rng.IntN(len(lines)))
-	}
-	slices.Sort(stops)
-	sent := 0
-	for _, stop := range stops {
-		for _, l := range lines[sent:stop] {
-			if err := s.events.AddLine(l); err != nil {
-				return nil, err
-			}
-		}
-		if err := s.subject.send(ctx, lines[sent:stop]); err != nil {
-			return nil, err
-		}
-		sent = stop
-		if err := s.look(ctx, c); err != nil {
-			return nil, err
-		}
-	}
-	return s, nil
+	return k
 }
 
-// open starts what is compared, and finds out what memory it has.
-func (c *config) open(ctx context.Context, s *survey, lines [][]byte) error {
-	if s.memory != "" {
-		n, share, err := budget(s.memory)
-		if err != nil {
-			return err
-		}
-		if s.bytes = int64(n); share {
-			var events truth.Events
-			for _, l := range lines {
-				if err := events.AddLine(l); err != nil {
-					return err
-				}
-			}
-			whole, err := need(ctx, &events, c.shards)
-			if err != nil {
-				return err
-			}
-			s.bytes = int64(n * float64(whole))
-		}
-	}
-	if c.share > 0 {
-		s.peerBytes = s.bytes / int64(c.share)
-	}
-	if c.tables {
-		s.subject = newTables(&s.events, c.shards, s.bytes)
-		return nil
-	}
-	n, err := c.node(ctx, s.memory)
-	s.subject = n
-	return err
+// place is where scores are kept apart.
+type place struct {
+	window messages.Window
+	kind   kind
 }
 
-// look compares the boards and some counts of every window at this moment.
-func (s *survey) look(ctx context.Context, c *config) error {
-	cells := s.events.SomeCells(s.rng, c.cells)
-	for _, w := range messages.StandardWindows {
-		var tallies []*truth.Tally
-		for i, cell := range cells {
-			scope := client.Scope{Window: w.String(), Category: cell.Category, Region: cell.Region}
-			board, err := s.subject.board(ctx, scope, c.k)
-			if err != nil {
-				return err
-			}
-			start, end := messages.MicrosOf(board.WindowStart), messages.MicrosOf(board.WindowEnd)
-			if tallies == nil {
-				s.note(w, fmt.Sprintf("%+v", scope), s.events.Interval(w.String(), board.Interval, s.events.Latest()))
-				tallies = s.events.Tally(start, end, cells)
-			}
-			v := tallies[i].Board(board)
-			s.note(w, fmt.Sprintf("board %+v", scope), v)
-			s.window(w).add(judged(board, v, min(c.k, len(tallies[i].Ranked()))))
-			if s.peerBytes > 0 {
-				s.beside(w, c.k, start, end, cell, tallies[i])
-			}
+// scores are crest's and, in the order of peers.Kinds, the peers'.
+type scores struct {
+	score score
+	peers []score
+}
 
-			counts, err := s.subject.counts(ctx, s.events.SomeTopics(s.rng, c.counts), scope)
-			if err != nil {
-				return err
-			}
-			s.note(w, fmt.Sprintf("counts %+v", scope), tallies[i].Counts(counts))
-			s.windows[w].counts += len(counts.Counts)
-		}
+// miss is a board that found less than enough of the true top.
+type miss struct {
+	what   string
+	events int // of the stream so far
+	recall float64
+	rows   int    // of the true top
+	last   uint64 // count of the last of them
+	topics int    // of the cell
+}
+
+const (
+	// enough is the recall that is to be had everywhere at a tenth of the need.
+	enough = 0.99
+	// maxFalse bounds how many false statements are printed, maxMisses how many
+	// boards.
+	maxFalse  = 10
+	maxMisses = 5
+)
+
+func newSurvey(memory string) *survey {
+	return &survey{memory: memory, places: map[place]*scores{}}
+}
+
+// at are the scores of a window and a kind of cell.
+func (s *survey) at(w messages.Window, c messages.Cell) *scores {
+	p := place{w, kindOf(c)}
+	if s.places[p] == nil {
+		s.places[p] = &scores{peers: make([]score, len(peers.Kinds))}
 	}
-	return nil
+	return s.places[p]
 }
 
 // judged is what was found of a board; what is false is noted apart.
 func judged(b *api.Board, v truth.Verdict, rows int) *finding {
-	f := &finding{recall: v.Recall, certified: b.Certified, rows: rows, exact: b.Exact}
+	f := &finding{recall: v.TiedRecall, strict: v.Recall, certified: b.Certified, rows: rows, exact: b.Exact}
 	for _, r := range b.Topics {
-		f.widths = append(f.widths, r.Upper-r.Lower)
+		f.intervals = append(f.intervals, interval{r.Lower, r.Upper})
 	}
 	return f
 }
 
-func (s *survey) beside(w messages.Window, k int, start, end messages.Micros, cell messages.Cell, t *truth.Tally) {
-	if s.peers[w] == nil {
-		for range peers.Kinds {
-			s.peers[w] = append(s.peers[w], newScore())
-		}
-	}
-	for i := range peers.Kinds {
-		s.peers[w][i].add(beside(&peers.Kinds[i], s.peerBytes, k, &s.events, start, end, cell, t))
-	}
-}
-
-func (s *survey) window(w messages.Window) *score {
-	if s.windows[w] == nil {
-		s.windows[w] = newScore()
-	}
-	return s.windows[w]
-}
-
 // note keeps what is false and how far off an answer was.
-func (s *survey) note(w messages.Window, what string, v truth.Verdict) {
-	sc := s.window(w)
+func (s *survey) note(sc *score, what string, v truth.Verdict) {
 	sc.lies += len(v.False)
 	sc.maxError = max(sc.maxError, v.MaxError)
 	for _, text := range v.False[:min(len(v.False), maxFalse-len(s.untrue))] {
@@ -173,62 +110,43 @@ func (s *survey) note(w messages.Window, what string, v truth.Verdict) {
 	}
 }
 
-func (s *survey) lies() int {
-	n := 0
-	for _, sc := range s.windows {
-		n += sc.lies
-	}
-	return n
+// miss keeps a board that found too little.
+func (s *survey) miss(m miss) {
+	at, _ := slices.BinarySearchFunc(s.misses, m, func(a, b miss) int { return cmp.Compare(a.recall, b.recall) })
+	s.misses = slices.Insert(s.misses, at, m)
+	s.misses = s.misses[:min(len(s.misses), maxMisses)]
 }
 
-// all is the score over all windows: crest's, then the peers'.
-func (s *survey) all() []*score {
-	all := []*score{newScore()}
-	for _, w := range messages.StandardWindows {
-		all[0].merge(s.windows[w])
-		for i, sc := range s.peers[w] {
-			if len(all) == i+1 {
-				all = append(all, newScore())
-			}
-			all[i+1].merge(sc)
+// sum is crest's score over some places.
+func (s *survey) sum(in func(place) bool) *score {
+	sum := &score{}
+	for p, v := range s.places {
+		if in(p) {
+			sum.merge(&v.score)
 		}
 	}
-	return all
+	return sum
 }
 
-func (s *survey) print(w io.Writer, share int) error {
-	title := fmt.Sprintf("%s: %d events, %d topics", s.name, s.events.Len(), len(s.events.Topics()))
-	if s.memory != "" {
-		title += fmt.Sprintf(", memory %s (%s kB)", s.memory, bench.Number(float64(s.bytes)/1e3))
-	}
-	if t, ok := s.subject.(*tables); ok {
-		title += fmt.Sprintf(", tables took %s kB", bench.Number(float64(t.used)/1e3))
-	}
-	t := bench.Table{Title: title, Head: slices.Concat([]string{"window"}, scoreHead, []string{"counts"})}
-	for _, window := range messages.StandardWindows {
-		sc := s.windows[window]
-		t.Add(slices.Concat([]string{window.String()}, sc.cells(), []string{fmt.Sprint(sc.counts)})...)
-	}
-	if _, err := t.WriteTo(w); err != nil {
-		return err
-	}
-	for _, text := range s.untrue {
-		if _, err := fmt.Fprintln(w, "false:", text); err != nil {
-			return err
+func (s *survey) all() *score { return s.sum(everywhere) }
+
+// peer is a peer's score over some places.
+func (s *survey) peer(i int, in func(place) bool) *score {
+	sum := &score{}
+	for p, v := range s.places {
+		if in(p) {
+			sum.merge(&v.peers[i])
 		}
 	}
-	if len(s.peers) == 0 {
-		return nil
-	}
-	t = bench.Table{Title: "at the same memory", Head: slices.Concat([]string{"window", "engine"}, scoreHead)}
-	for _, window := range messages.StandardWindows {
-		for i, sc := range s.peers[window] {
-			t.Add(slices.Concat([]string{window.String(), peers.Kinds[i].Name}, sc.cells())...)
-		}
-	}
-	if _, err := t.WriteTo(w); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintf(w, besideNote+"\n", share)
-	return err
+	return sum
+}
+
+func everywhere(place) bool { return true }
+
+func inWindow(w messages.Window) func(place) bool {
+	return func(p place) bool { return p.window == w }
+}
+
+func inKind(in func(place) bool, k kind) func(place) bool {
+	return func(p place) bool { return p.kind == k && in(p) }
 }

@@ -22,7 +22,7 @@ type tables struct {
 	shards []*shard
 	sent   int // of events
 	e      messages.Micros
-	used   int64 // bytes, at most so far
+	held   messages.Memory // when it was most so far
 }
 
 // shard is a table with the delta that is filled for it.
@@ -68,13 +68,14 @@ func (t *tables) send(context.Context, [][]byte) error {
 			t.e = max(t.e, e.Time)
 			t.sent++
 		}
-		used := int64(0)
+		var held messages.Memory
 		for _, s := range t.shards {
 			s.flush()
-			m := s.table.Stats().Memory
-			used += m.Engine()
+			held.Sum(s.table.Stats().Memory)
 		}
-		t.used = max(t.used, used)
+		if held.Engine() > t.held.Engine() {
+			t.held = held
+		}
 	}
 	return nil
 }
@@ -161,10 +162,21 @@ func (t *tables) counts(_ context.Context, topics []string, scope client.Scope) 
 
 func (t *tables) close() {}
 
-// need is the memory that tables take which keep everything of a stream, at
-// most along the way.
-func need(ctx context.Context, events *truth.Events, shards int) (int64, error) {
-	t := newTables(events, shards, 0)
+// need is the memory that tables take which keep everything of a stream: what
+// the engine accounts for, in as many shards, when it was most along the way.
+type need struct {
+	bytes int64
+	held  messages.Memory
+}
+
+func needOf(ctx context.Context, lines [][]byte, shards int) (need, error) {
+	var events truth.Events
+	for _, l := range lines {
+		if err := events.AddLine(l); err != nil {
+			return need{}, err
+		}
+	}
+	t := newTables(&events, shards, 0)
 	err := t.send(ctx, nil)
-	return t.used, err
+	return need{t.held.Engine(), t.held}, err
 }

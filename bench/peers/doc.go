@@ -41,9 +41,9 @@ type Row struct {
 // Kind is a peer by name.
 type Kind struct {
 	Name string
-	// Certain: its bounds hold always; otherwise with a probability, or there
-	// are none.
-	Certain bool
+	// Bounded: it states bounds; Certain: they hold always, and not with a
+	// probability.
+	Bounded, Certain bool
 	// New makes an empty one for boards of k rows that takes about so many
 	// bytes.
 	New func(bytes int64, k int) Peer
@@ -51,9 +51,9 @@ type Kind struct {
 
 // Kinds are all peers, in the order of the tables.
 var Kinds = []Kind{
-	{"count-min + heap", false, newCountMin},
-	{"Space-Saving", true, newSpaceSaving},
-	{"HeavyKeeper", false, newHeavyKeeper},
+	{"count-min + heap", true, false, newCountMin},
+	{"Space-Saving", true, true, newSpaceSaving},
+	{"HeavyKeeper", false, false, newHeavyKeeper},
 }
 
 // byEstimate orders rows: greater estimate first, then topics in byte order.

@@ -30,3 +30,15 @@ func (e *Events) At(i int) Event {
 	v := e.all[i]
 	return Event{e.topics.list[v.topic], e.names.list[v.category], e.names.list[v.region], v.time, v.count}
 }
+
+// Keys is how many rows an engine has that counts every topic and every topic
+// in a region apart.
+func (e *Events) Keys() int {
+	pairs := map[[2]uint32]bool{}
+	for _, v := range e.all {
+		if v.region != 0 {
+			pairs[[2]uint32{v.topic, v.region}] = true
+		}
+	}
+	return len(e.topics.list) + len(pairs)
+}

@@ -34,6 +34,9 @@ func seconds(n int64) messages.Micros { return messages.Micros(n) * messages.Sec
 
 func TestTally(t *testing.T) {
 	e := few(t)
+	if n := e.Keys(); n != 6 {
+		t.Errorf("%d rows, want 3 topics and 3 of them in a region", n)
+	}
 	if e.Len() != 5 || e.Latest() != seconds(1003) || len(e.Topics()) != 3 {
 		t.Fatalf("%d events of %d topics up to %d", e.Len(), len(e.Topics()), e.Latest())
 	}

@@ -31,7 +31,7 @@ func TestBoundsOfShards(t *testing.T) {
 	}
 	t.Logf("%d checks, %d of them of counts that were not exact; %d rows left; %d rows certified, %d not",
 		sum.checks, sum.inexact, sum.left, sum.certified, sum.uncertain)
-	if sum.left == 0 || sum.inexact == 0 || sum.certified == 0 || sum.uncertain == 0 {
+	if n >= 16 && (sum.left == 0 || sum.inexact == 0 || sum.certified == 0 || sum.uncertain == 0) {
 		t.Error("the streams test nothing")
 	}
 }

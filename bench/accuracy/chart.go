@@ -33,13 +33,14 @@ type panel struct {
 
 // Sizes, in SVG's units.
 const (
-	columns                  = 5
-	margin                   = 44 // to the left, with the ticks of y
-	headHeight, footHeight   = 74, 30
-	panelWidth, panelHeight  = 176, 168
-	plotWidth, plotHeight    = 156, 112
-	plotTop                  = 24
-	legendSpacing, legendTop = 170, 56
+	columns                 = 5
+	margin                  = 44 // to the left, with the ticks of y
+	headHeight, footHeight  = 74, 30
+	panelWidth, panelHeight = 176, 168
+	plotWidth, plotHeight   = 156, 112
+	plotTop                 = 24
+	legendTop               = 56
+	letterWidth             = 6 // about
 )
 
 // palette tells lines apart, also for the colour-blind (Okabe & Ito 2008), on
@@ -52,8 +53,11 @@ var palette = []struct{ light, dark string }{
 // ground of its own.
 func (c *chart) writeSVG(w io.Writer) error {
 	rows := (len(c.panels) + columns - 1) / columns
-	width := margin + min(len(c.panels), columns)*panelWidth
-	width = max(width, margin+len(c.lines)*legendSpacing, margin+8*max(len(c.title), len(c.y)))
+	legendEnd := margin
+	for i := range c.lines {
+		legendEnd += c.lines[i].legendWidth()
+	}
+	width := max(margin+min(len(c.panels), columns)*panelWidth, legendEnd, margin+letterWidth*len(c.y), margin+9*len(c.title))
 	height := headHeight + rows*panelHeight + footHeight
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img">`+"\n", width, height, width, height)
@@ -62,11 +66,12 @@ func (c *chart) writeSVG(w io.Writer) error {
 	fmt.Fprintf(&b, `<rect class="ground" width="%d" height="%d"/>`+"\n", width, height)
 	text(&b, 12, 20, "head", "start", c.title)
 	text(&b, 12, 38, "", "start", c.y)
-	for i, l := range c.lines {
-		x := float64(margin + i*legendSpacing)
+	x := float64(margin)
+	for _, l := range c.lines {
 		fmt.Fprintf(&b, `<path class="%s" d="M%.0f %dh26"/>`+"\n", l.class(), x, legendTop)
 		marker(&b, l.colour, x+13, legendTop, l.name)
 		text(&b, x+32, legendTop+4, "", "start", l.name)
+		x += float64(l.legendWidth())
 	}
 	for i := range c.panels {
 		fmt.Fprintf(&b, `<g transform="translate(%d %d)">`+"\n", margin+i%columns*panelWidth, headHeight+i/columns*panelHeight)
@@ -93,6 +98,8 @@ func style() string {
 func text(b *strings.Builder, x, y float64, class, anchor, s string) {
 	fmt.Fprintf(b, `<text class="%s" x="%.1f" y="%.1f" text-anchor="%s">%s</text>`+"\n", class, x, y, anchor, html.EscapeString(s))
 }
+
+func (l *line) legendWidth() int { return 56 + letterWidth*len(l.name) }
 
 func (l *line) class() string {
 	class := fmt.Sprintf("line l%d", l.colour)

@@ -37,7 +37,8 @@
 //
 //	go run ./bench/accuracy -report bench/results -data DIR
 //
-// where DIR has recorded streams; without -data they are left out.
+// where DIR has recorded streams. Without -data it is $CREST_DATA, and without
+// both they are left out.
 //
 // The exit code is 1 if anything was false: an answer may be inexact and say
 // so, but not wrong.

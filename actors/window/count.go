@@ -14,6 +14,7 @@ func (t *Table) count(d *Delta, rows []DeltaRow) {
 		c.from++
 	}
 	if c.slice != nil {
+		c.slots = slotsOf(c.slice.start)
 		for c.reach < allWindow && t.floorStart(c.reach) > c.slice.start {
 			c.reach++
 		}
@@ -72,7 +73,8 @@ type counting struct {
 	t     *Table
 	slice *slice // nil: too old to be kept, counts in "all" only
 	from  int
-	reach int  // as from, for the floors
+	reach int // as from, for the floors
+	slots slots
 	late  bool // rows made at the same time would not be expected in the slice
 }
 

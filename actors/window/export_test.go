@@ -27,14 +27,17 @@ func (t *Table) Left() int { return t.sweep.left }
 // sweep had found that a row is cold below cut.
 func (t *Table) Hide(cut uint64) {
 	for _, f := range t.rows.families {
-		f.cut, f.cutAt = cut, maxMoment
+		for w := range f.cuts.by {
+			f.cuts.by[w] = uint32(cut)
+		}
+		f.cuts.at = unadmitted // never old
 	}
 	t.hiding.pressed = t.hidden.sketches != nil
 	t.hiding.topics = t.hiding.pressed
 }
 
-// Drawn is how often a count was cold and might have been hidden.
-func (t *Table) Drawn() int { return int(t.hiding.draws) }
+// Drawn is how often a count was weighed, and might have been hidden.
+func (t *Table) Drawn() int { return t.hiding.weighed }
 
 // Room is bytes that new rows can have.
 func (t *Table) Room() int64 { return t.room() }

@@ -22,13 +22,16 @@ type hidden struct {
 	filter   *sketch.Filter
 	width    int
 	widthAll int
-	depth    int
-	bits     int64            // bytes of the filter
-	all      *sketch.CountMin // what left "all"
-	floors   map[NameID]*floor
-	begun    messages.Micros // when the first row left
-	delta    float64
-	memory   int64
+	// widthRecent is that of the windows' sketches.
+	widthRecent int
+	depth       int
+	bits        int64            // bytes of the filter
+	all         *sketch.CountMin // what left "all"
+	recent      recent
+	floors      map[NameID]*floor
+	begun       messages.Micros // when the first row left
+	delta       float64
+	memory      int64
 }
 
 // admission says what a row has not counted: its number of the 5 s slice that
@@ -84,17 +87,18 @@ func newHidden(cfg *Config) hidden {
 	h.depth = sketch.Depth(cfg.Delta)
 	h.width = sketch.Width(cfg.Memory/sketchShare, h.depth, maxSlices(), cfg.Epsilon)
 	h.widthAll = sketch.Width(cfg.Memory/sketchShare, h.depth, lanesAll, lanesAll*cfg.Epsilon)
+	h.widthRecent = sketch.Width(cfg.Memory/sketchShare, h.depth, len(spread{}), cfg.Epsilon)
 	h.bits = max(64, cfg.Memory/filterShare)
 	h.floors = make(map[NameID]*floor)
 	return h
 }
 
-// The parts of a table's memory that the slices' sketches, the sketch of "all"
-// and the filter may take. A tenth each: what is hidden of "all" bounds what is
-// hidden of any window, so its one sketch is worth as much as the hundreds of
-// the slices.
+// The parts of a table's memory that the slices' sketches, those of the windows,
+// the sketch of "all" and the filter may take. As much each: what is hidden of
+// "all" bounds what is hidden of any window, and that what is hidden of any part
+// of it, so few sketches are worth as much as the hundreds of the slices.
 const (
-	sketchShare = 10
+	sketchShare = 16
 	filterShare = 16
 )
 
@@ -116,6 +120,12 @@ func (h *hidden) estimateAll(k sketch.Key) uint64 {
 	return n
 }
 
+// read sets out to the most that is hidden of a key: in each window, and of "all".
+func (h *hidden) read(k sketch.Key, out *reading) {
+	h.recent.read(k, out)
+	out[allWindow] = h.estimateAll(k)
+}
+
 // begin makes ready for rows to leave.
 func (h *hidden) begin(now messages.Micros) {
 	if h.sketches != nil {
@@ -127,6 +137,7 @@ func (h *hidden) begin(now messages.Micros) {
 	for range lanesAll {
 		h.all.Acquire()
 	}
+	h.recent = newRecent(h.widthRecent, h.depth, now.Floor(messages.SliceLength))
 	h.begun = now
 }
 
@@ -141,7 +152,7 @@ func (h *hidden) bytes() (sketches, filters int64) {
 			n += int64(cap(f.recent[w])) * 16
 		}
 	}
-	return h.sketches.Bytes() + h.all.Bytes() + n, h.filter.Bytes()
+	return h.sketches.Bytes() + h.all.Bytes() + h.recent.counts.Bytes() + n, h.filter.Bytes()
 }
 
 const floorBytes = 320
@@ -277,6 +288,9 @@ func (t *Table) hiddenOf(v *view, name []byte, region NameID, a admission, enoug
 	}
 	key := h.key(name, region)
 	most := min(floor, h.estimateAll(key))
+	if w := t.floorWindow(v.Start); w < allWindow && most > enough {
+		most = min(most, h.recent.estimate(w, key))
+	}
 	if inWindow && most > enough {
 		among := t.line.between(v.Start, min(v.End, a.at()+1))
 		if n, bounded := t.estimate(among, key); bounded {

@@ -2,6 +2,7 @@ package window
 
 import (
 	"math/bits"
+	"slices"
 
 	"github.com/crestdb/crest/actors/sketch"
 	"github.com/crestdb/crest/messages"
@@ -11,13 +12,20 @@ import (
 // with the next batch that leaves, before a second count has come. Where the
 // sweep would find a row cold that has no more than the count at hand, the
 // count is hidden at once: the effect is that of a row made and let go, at a
-// third of the cost. One of cut ÷ count such keys gets a row all the same, so a
-// key that keeps coming has one about when it has come cut times, whatever the
-// sketches can or cannot tell of it.
+// third of the cost. Chance lets some get a row all the same, about one that has
+// come admitAfter × cut times, if the sketches, which never read too little, say
+// that it would be hot.
 
 // cutLife is how long what the sweep has measured of a region is believed.
 // When it is not, rows are made, memory grows short, and the sweep comes by.
 const cutLife = messages.Minute
+
+// cuts are, by window, the count that makes a row hot, and the 5 s slice that was
+// open when that was measured.
+type cuts struct {
+	by [windows]uint32
+	at admission
+}
 
 // hiding is the keys whose counts a delta hid. Their bounds enter the floors
 // together, in the end: each is on top of what was hidden of its key before the
@@ -26,6 +34,7 @@ type hiding struct {
 	pressed bool // memory is short: cold counts are hidden
 	topics  bool // topics' too
 	draws   uint64
+	weighed int // counts that were found cold or hot, ever
 	keys    []hiddenKey
 	slots   []uint32 // keys by hash: index + 1
 	floors  []*floor // of their regions
@@ -37,11 +46,13 @@ type hiddenKey struct {
 	key    sketch.Key
 	region NameID
 	before admission // what was known of it before
-	all    uint64
-	in     [allWindow]uint64 // by window, begun as for floors
+	now    reading   // what the delta adds, by window as for floors
 }
 
-const hiddenKeyBytes = int64(24 + 8 + 8*allWindow)
+// reading is what is hidden of a key: by window, and of "all".
+type reading [windows]uint64
+
+const hiddenKeyBytes = int64(24 + 8*windows)
 
 func (h *hiding) bytes() int64 {
 	return int64(cap(h.keys))*hiddenKeyBytes + int64(cap(h.slots))*4 + int64(cap(h.floors))*8
@@ -54,18 +65,36 @@ func (t *Table) press(used int64) {
 	h.topics = h.pressed && !t.topicsHaveLittle()
 }
 
-// cold tells whether a count of a new key of a family is to be hidden; sure: no
-// chance is given.
-func (h *hiding) cold(f *family, n uint64, open messages.Micros) bool {
-	if n >= f.cut || f.cutAt+cutLife < open {
-		return false
+// hot tells whether a key of a family is hot with n more: as far as n alone
+// tells, or chance and the sketches.
+func (c *counting) hot(f *family, key sketch.Key, n uint64) bool {
+	least := uint64(slices.Min(f.cuts.by[c.reach:]))
+	h := &c.t.hiding
+	if h.weighed++; n >= least {
+		return true
 	}
 	// The keys are secret, and what is drawn depends on all that came before.
 	h.draws++
 	x := (h.draws ^ h.draws>>31) * 0x9e3779b97f4a7c15
 	x = (x ^ x>>29) * 0xbf58476d1ce4e5b9
-	admitted, _ := bits.Mul64(x^x>>32, f.cut)
-	return admitted >= n
+	if drawn, _ := bits.Mul64(x^x>>32, admitAfter*least); drawn >= n {
+		return false
+	}
+	var read reading
+	c.t.hidden.read(key, &read)
+	for w := c.reach; w < windows; w++ {
+		if addSaturating(read[w], n) >= uint64(f.cuts.by[w]) {
+			return true
+		}
+	}
+	return false
+}
+
+const admitAfter = 2
+
+// measured tells whether it is known what is hot in a family.
+func (t *Table) measured(f *family) bool {
+	return f.cuts.at != 0 && f.cuts.at.at()+cutLife >= t.line.open
 }
 
 // hideTopic hides the count of a topic without a row, unless it is hot.
@@ -75,21 +104,22 @@ func (c *counting) hideTopic(d *Delta, r *DeltaRow) bool {
 		return false
 	}
 	f := t.rows.families[t.family(false, r.Category, NoName)]
-	var regional *family
-	if r.Region != NoName {
-		regional = t.rows.families[t.family(false, r.Category, r.Region)]
-		if r.Count >= regional.cut || regional.cutAt+cutLife < t.line.open {
-			return false
-		}
-	}
-	if !t.hiding.cold(f, r.Count, t.line.open) {
+	if !t.measured(f) {
 		return false
 	}
 	topic := t.hidden.hasher.Topic(d.Topic(r))
-	c.hide(f, topic, NoName, r.Count)
-	if regional != nil {
-		c.hide(regional, t.hidden.in(topic, r.Region), r.Region, r.Count)
+	if r.Region == NoName {
+		return c.hideCold(f, topic, NoName, r.Count)
 	}
+	g := t.rows.families[t.family(false, r.Category, r.Region)]
+	if !t.measured(g) {
+		return false
+	}
+	key := t.hidden.in(topic, r.Region)
+	if c.hot(g, key, r.Count) || !c.hideCold(f, topic, NoName, r.Count) {
+		return false
+	}
+	c.hide(g, key, r.Region, r.Count)
 	return true
 }
 
@@ -101,10 +131,15 @@ func (c *counting) hideRegional(d *Delta, r *DeltaRow) bool {
 		return false
 	}
 	f := t.rows.families[t.family(false, r.Category, r.Region)]
-	if !t.hiding.cold(f, r.Count, t.line.open) {
+	return t.measured(f) && c.hideCold(f, t.hidden.key(d.Topic(r), r.Region), r.Region, r.Count)
+}
+
+// hideCold hides a count of a key unless it is hot.
+func (c *counting) hideCold(f *family, key sketch.Key, region NameID, n uint64) bool {
+	if c.hot(f, key, n) {
 		return false
 	}
-	c.hide(f, t.hidden.key(d.Topic(r), r.Region), r.Region, r.Count)
+	c.hide(f, key, region, n)
 	return true
 }
 
@@ -114,16 +149,22 @@ func (c *counting) hide(f *family, key sketch.Key, region NameID, n uint64) {
 	f.add(n, c.from)
 	ghost := t.rows.ghost(f, false)
 	t.rows.at(ghost).add(n, c.from)
+	if len(t.hiding.keys) == t.hiding.most(t.hidden.memory) {
+		t.noteHidden()
+	}
 	k := t.hiding.find(t, key, region)
-	k.all = addSaturating(k.all, n)
+	k.now[allWindow] = addSaturating(k.now[allWindow], n)
 	t.hidden.foldAll(key, n)
 	if c.slice == nil {
 		return
 	}
-	c.slice.add(ghost, n)
+	c.slice.addTo(&f.ghostAt, ghost, n)
 	t.hidden.fold(c.slice, key, n)
+	var s spread
+	s.add(n, &c.slots, c.reach)
+	t.hidden.recent.fold(key, &s)
 	for w := c.reach; w < allWindow; w++ {
-		k.in[w] = addSaturating(k.in[w], n)
+		k.now[w] = addSaturating(k.now[w], n)
 	}
 }
 
@@ -140,6 +181,9 @@ func (h *hiding) find(t *Table, key sketch.Key, region NameID) *hiddenKey {
 		if k := &h.keys[h.slots[i]-1]; k.key == key {
 			return k
 		}
+	}
+	if len(h.keys) == cap(h.keys) {
+		h.keys = append(make([]hiddenKey, 0, min(h.most(t.hidden.memory), max(64, 2*cap(h.keys)))), h.keys...)
 	}
 	h.keys = append(h.keys, hiddenKey{key: key, region: region, before: t.unknownKey(key)})
 	t.hidden.filter.Add(key, int64(t.clock))
@@ -180,48 +224,31 @@ func (t *Table) noteHidden() {
 		}
 	}
 	h.keys, h.floors = h.keys[:0], h.floors[:0]
-	if cap(h.keys) > hidingMost {
-		h.keys, h.slots = nil, nil
-	}
 	clear(h.slots)
 }
 
-// hidingMost bounds the buffer for keys that is kept.
-const hidingMost = 1 << 13
+// hidingMost keys enter the floors together, fewer if so many took more than
+// 1/hidingShare of the memory.
+const (
+	hidingMost  = 1 << 13
+	hidingShare = 48
+	slotBytes   = 4 * 4 // of a key: at most so much of slots
+)
+
+func (h *hiding) most(memory int64) int {
+	return int(min(hidingMost, max(64, memory/hidingShare/(hiddenKeyBytes+slotBytes))))
+}
 
 // noteKey raises what is to be noted of the key's region to the key's bounds:
 // what was hidden of it before and what has come, or what the sketches read
 // now, which is no less than both. What would raise nothing is not computed.
 func (t *Table) noteKey(k *hiddenKey, starts *[allWindow]messages.Micros) {
 	f := t.hidingFloor(k.region, starts)
-	if k.before&pristine != 0 {
-		f.most[allWindow] = max(f.most[allWindow], k.all)
-	}
-	if k.before&clean != 0 {
-		for w, n := range k.in {
-			f.most[w] = max(f.most[w], n)
-		}
-	}
-	if k.before&pristine != 0 || !f.raisedBy(k) {
-		return
-	}
-	all := t.hidden.estimateAll(k.key)
-	f.most[allWindow] = max(f.most[allWindow], min(all, addSaturating(k.all, f.before[allWindow])))
-	if k.before&clean != 0 {
-		return
-	}
-	sum, bounded, end := uint64(0), true, maxMoment
-	for w, n := range k.in {
-		most := min(all, addSaturating(n, f.before[w]))
-		if n == 0 || most <= f.most[w] {
-			continue
-		}
-		if sum < most && bounded {
-			m, ok := t.estimate(t.line.between(starts[w], end), k.key)
-			sum, bounded, end = addSaturating(sum, m), ok, starts[w]
-		}
-		if bounded {
-			most = min(most, sum)
+	l := lookup{t: t, key: k.key, starts: starts, end: maxMoment, sure: true}
+	for w, n := range k.now {
+		most := n
+		if k.before&pristine == 0 && (k.before&clean == 0 || w == allWindow) && n > 0 {
+			most = l.in(w, addSaturating(n, f.before[w]), f.most[w])
 		}
 		f.most[w] = max(f.most[w], most)
 	}
@@ -241,14 +268,4 @@ func (t *Table) hidingFloor(region NameID, starts *[allWindow]messages.Micros) *
 		f.most[w] = f.recent[w].latest(t.line.open.Floor(Grid(messages.StandardWindows[w])))
 	}
 	return f
-}
-
-// raisedBy tells whether a key might have more than is to be noted already.
-func (f *floor) raisedBy(k *hiddenKey) bool {
-	for w, n := range k.in {
-		if n > 0 && addSaturating(n, f.before[w]) > f.most[w] {
-			return true
-		}
-	}
-	return addSaturating(k.all, f.before[allWindow]) > f.most[allWindow]
 }

@@ -55,17 +55,22 @@ func (p *probe) next() (id uint32, ok bool) {
 func (x *index) add(hash uint64, id uint32) {
 	p := &x.parts[hash>>56]
 	if 4*(p.used+1) > 3*len(p.slots) {
-		old := p.slots
-		p.slots = make([]uint64, max(indexMinSlots, 2*len(old)))
-		x.bytes += int64(len(p.slots)-len(old)) * 8
-		for _, s := range old {
-			if s != 0 {
-				p.place(s)
-			}
-		}
+		x.resize(p, max(indexMinSlots, 2*len(p.slots)))
 	}
 	p.place(uint64(uint32(hash))<<32 | uint64(id+1))
 	p.used++
+}
+
+// resize gives a part so many slots.
+func (x *index) resize(p *indexPart, slots int) {
+	old := p.slots
+	p.slots = make([]uint64, slots)
+	x.bytes += int64(slots-len(old)) * 8
+	for _, s := range old {
+		if s != 0 {
+			p.place(s)
+		}
+	}
 }
 
 func (p *indexPart) place(slot uint64) {
@@ -100,5 +105,7 @@ func (x *index) remove(hash uint64, id uint32) {
 		}
 	}
 	p.slots[i] = 0
-	p.used--
+	if p.used--; len(p.slots) > indexMinSlots && 4*p.used < len(p.slots) {
+		x.resize(p, len(p.slots)/2)
+	}
 }

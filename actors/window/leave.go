@@ -55,6 +55,12 @@ type goer struct {
 	child bool   // what it has, its plain row has too
 }
 
+// Bytes of a row in a batch, and of each child besides.
+const (
+	leaverBytes = 120
+	goerBytes   = 72
+)
+
 // add takes a plain row into the batch.
 func (l *leaving) add(t *Table, id rowID) {
 	p := &t.rows.pages[id>>pageShift]
@@ -207,29 +213,18 @@ func (t *Table) boundBefore(l *leaving) {
 	t.hiding.floors = t.hiding.floors[:0]
 }
 
-// boundRow sets a row's bounds: the least of what the floor, the sketch of
-// "all" and those of the slices say. The slices are asked only where the others
-// would raise what is noted of the row's region at this step.
+// boundRow sets a row's bounds: the least of what the floor and the sketches
+// say. They are asked only where the bound would raise what is noted of the row's
+// region at this step.
 func (t *Table) boundRow(l *leaving, r *leaver) {
-	f := t.hidingFloor(r.region, &l.starts)
-	all, own := t.hidden.estimateAll(r.key), t.rows.at(r.id).all
-	sum, bounded, end := uint64(0), true, min(r.since.at()+1, maxMoment)
+	f, own := t.hidingFloor(r.region, &l.starts), t.rows.at(r.id).all
+	look := lookup{t: t, key: r.key, starts: &l.starts, end: min(r.since.at()+1, maxMoment), sure: true}
 	for w, start := range l.starts {
 		if start > r.since.at() {
 			continue
 		}
-		most := min(all, f.before[w])
-		if addSaturating(most, own) > f.most[w] {
-			if sum < most && bounded {
-				n, ok := t.estimate(t.line.between(start, end), r.key)
-				sum, bounded, end = addSaturating(sum, n), ok, start
-			}
-			if bounded {
-				most = min(most, sum)
-			}
-			f.most[w] = max(f.most[w], most)
-		}
-		r.bound[w] = most
+		r.bound[w] = look.in(w, f.before[w], f.most[w]-min(f.most[w], own))
+		f.most[w] = max(f.most[w], r.bound[w])
 	}
 }
 
@@ -243,7 +238,7 @@ func (t *Table) leaveSlice(l *leaving, s *slice) bool {
 	for _, i := range l.active {
 		l.sought = append(l.sought, l.ids[i])
 	}
-	found := 0
+	found, in := 0, slotsOf(s.start)
 	s.remove(l.sought, &t.scratch.sorter, func(i int, n uint64) {
 		found++
 		g := &l.goers[l.active[i]]
@@ -254,6 +249,9 @@ func (t *Table) leaveSlice(l *leaving, s *slice) bool {
 		}
 		r := &l.rows[g.owner]
 		t.hidden.fold(s, r.key, n)
+		var windows spread
+		windows.add(n, &in, from)
+		t.hidden.recent.fold(r.key, &windows)
 		for w := from; w < allWindow; w++ {
 			r.bound[w] = addSaturating(r.bound[w], n)
 		}
@@ -263,7 +261,8 @@ func (t *Table) leaveSlice(l *leaving, s *slice) bool {
 	}
 	for g, n := range l.sums {
 		if n > 0 {
-			s.add(l.ghosts[g], n)
+			at := uint32(searchPacked(s.late, l.ghosts[g]))
+			s.addTo(&at, l.ghosts[g], n)
 			l.sums[g] = 0
 		}
 	}

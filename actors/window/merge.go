@@ -31,8 +31,8 @@ const (
 	creditPerSlide = 4096
 	// lateFew late counts are not worth a list; lateShare: nor is less than
 	// this part of the list they would be merged into.
-	lateFew   = 64
-	lateShare = 4
+	lateFew   = 16
+	lateShare = 8
 	// deadFew bytes of removed entries are not worth a new list; deadShare: nor
 	// is less than this part of it.
 	deadFew   = 256
@@ -67,7 +67,7 @@ func (t *Table) nextMerge() bool {
 		for j < len(l.slices) && l.slices[j].start < slot.End {
 			j++
 		}
-		if s := l.slices[i]; j > i+1 || s.start+fresh < l.open && len(s.late) > lateFew && len(s.late) > s.list.n/lateShare || s.list.dead > deadFew && s.list.dead > len(s.list.data)/deadShare {
+		if s := l.slices[i]; j > i+1 || (l.tight || s.start+fresh < l.open) && s.start < l.open && len(s.late) > lateFew && len(s.late) > s.list.n/lateShare || s.list.dead > deadFew && s.list.dead > len(s.list.data)/deadShare {
 			t.merge.begin(slot.Start, l.slices[i:j], &t.scratch.sorter)
 			return true
 		}

@@ -14,7 +14,7 @@ import (
 // TestQuality compares a table of little memory with one of enough: which of
 // the first 100 it finds, and how many it is sure of.
 func TestQuality(t *testing.T) {
-	topics, events, memory := 8_000, 200_000, int64(1<<20)
+	topics, events, memory := 8_000, 200_000, int64(5<<18)
 	if os.Getenv("CREST_SEEDS") != "" {
 		topics, events, memory = 40_000, 2_000_000, 2<<20
 	}

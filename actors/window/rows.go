@@ -56,10 +56,9 @@ type family struct {
 	// were rows of the category's cell, the second those that were forked. 0:
 	// none has left.
 	ghosts [2]rowID
-	// cut is, in a plain family, the least count that makes a row hot, as it was
-	// measured at cutAt.
-	cut   uint64
-	cutAt messages.Micros
+	// ghostAt is where the first was counted last in a slice.
+	ghostAt uint32
+	cuts    cuts // in a plain family
 }
 
 // familyKey is what a family's rows have in common.
@@ -83,7 +82,7 @@ func (k *familyKey) hash() uint32 {
 }
 
 // familyBytes is a family without its rows.
-const familyBytes = 304
+const familyBytes = 328
 
 // rows holds all rows of a shard.
 type rows struct {

@@ -34,6 +34,17 @@ func (s *slice) add(id rowID, n uint64) {
 	s.late = append(s.late, pack(id, uint32(n)))
 }
 
+// addTo counts n for a row, if it can be, in the entry at *at, where it was
+// counted last.
+func (s *slice) addTo(at *uint32, id rowID, n uint64) {
+	if i := int(*at); i < len(s.late) && packedRow(s.late[i]) == id && packedCount(s.late[i])+n <= math.MaxUint32 {
+		s.late[i] += n
+		return
+	}
+	s.add(id, n)
+	*at = uint32(len(s.late) - 1)
+}
+
 // entries is how many entries a walk over the slice sees.
 func (s *slice) entries() int { return s.list.n + len(s.frozen) + len(s.late) }
 

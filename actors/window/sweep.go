@@ -3,7 +3,6 @@ package window
 import (
 	"math"
 	"math/bits"
-	"slices"
 )
 
 // sweep finds the rows that are to leave: the coldest. How hot a row is, is the
@@ -70,14 +69,17 @@ type cellHeat struct {
 const cellHeatBytes = int64(windows * (64*steps + 16))
 
 func (s *sweep) bytes() int64 {
-	return int64(cap(s.cells))*cellHeatBytes + int64(cap(s.pages))*4 + int64(cap(s.batch.rows))*120 + int64(cap(s.batch.chosen))*72
+	return int64(cap(s.cells))*cellHeatBytes + int64(cap(s.pages))*4 + int64(cap(s.batch.rows))*leaverBytes + int64(cap(s.batch.chosen))*goerBytes
 }
 
 const (
-	// sweepPages is how many pages a portion looks at, leaveRows how many rows
-	// leave together.
+	// sweepPages is how many pages a portion looks at.
 	sweepPages = 16
+	// leaveRows is how many rows leave together, fewer where so many would take
+	// more than 1/leaveShare of the memory while they do.
 	leaveRows  = 2048
+	leaveLeast = 128
+	leaveShare = 64
 	// lookMost places and lookPerRow for each new row are looked at at a time.
 	lookMost   = 1 << 16
 	lookPerRow = 2 * heatShare
@@ -98,6 +100,9 @@ func (t *Table) shrink(newRows int) {
 	limit := t.hidden.memory - t.hidden.memory/32
 	used := t.used()
 	t.press(used)
+	if used > limit-limit/4 {
+		t.hidden.begin(t.clock) // what it takes is to be reckoned with
+	}
 	over := used - limit
 	if over <= 0 || t.few() {
 		if t.sweep.rounds == 0 && over > -limit/4 { // be ready
@@ -109,6 +114,7 @@ func (t *Table) shrink(newRows int) {
 	goal := limit - limit/16
 	idle := -1 // round that began when the last one had found nothing
 	until := s.steps + lookMost + lookPerRow*newRows
+	batch := int(min(leaveRows, max(leaveLeast, t.hidden.memory/leaveShare/(leaverBytes+goerBytes))))
 	most := leaveRows
 	if used > t.hidden.memory {
 		most += 2 * newRows
@@ -118,7 +124,7 @@ func (t *Table) shrink(newRows int) {
 		if used <= goal || t.few() {
 			break
 		}
-		s.want = int(min(leaveRows, 1+(used-goal)/max(1, used/int64(t.rows.n+1))))
+		s.want = int(min(int64(batch), 1+(used-goal)/max(1, used/int64(t.rows.n+1))))
 		round, looked, first := s.rounds, s.looked, s.region
 		// Not as far as where it began: no row is chosen twice.
 		for len(s.batch.rows) < s.want && s.steps < until && (s.rounds == round || s.rounds == round+1 && s.region < first) {
@@ -273,8 +279,11 @@ func (t *Table) setCuts() {
 		}
 	}
 	for _, f := range t.rows.plain[s.region] {
-		f.cut = min(slices.Min(s.cell(true, NoName).cut[:]), slices.Min(s.cell(false, f.category).cut[:]))
-		f.cutAt = t.line.open
+		any, narrow := s.cell(true, NoName), s.cell(false, f.category)
+		for w := range windows {
+			f.cuts.by[w] = uint32(min(any.cut[w], narrow.cut[w], math.MaxUint32))
+		}
+		f.cuts.at = admissionAt(t.line.open)
 	}
 }
 
@@ -290,14 +299,12 @@ func (s *sweep) kind() int {
 // have a quarter of the memory for themselves: they are what most questions
 // need, and what regional rows cannot do without.
 func (t *Table) reserved() bool {
-	return t.sweep.region == NoName && t.topicsHaveLittle() && t.rows.topical < t.rows.n-t.rows.ghostRows
+	return t.sweep.region == NoName && t.topicsHaveLittle()
 }
 
-// topicsHaveLittle tells whether topics' rows take less than what is theirs. A
-// row of theirs is taken to cost what any does.
+// topicsHaveLittle tells whether topics' rows take less than what is theirs.
 func (t *Table) topicsHaveLittle() bool {
-	n := int64(max(1, t.rows.n-t.rows.ghostRows))
-	return t.leavable()/n*int64(t.rows.topical) < t.hidden.memory/4
+	return 4*t.rows.topical < t.rows.n-t.rows.ghostRows
 }
 
 // setHeat chooses the heat from what was seen lately.
@@ -422,7 +429,7 @@ func (t *Table) nextRegion() {
 // as each kind loses a part of its own, one could crowd the other out.
 func (t *Table) balance() {
 	s := &t.sweep
-	if 2*t.rows.topical > t.rows.n-t.rows.ghostRows && !t.reserved() {
+	if 3*t.rows.topical > t.rows.n-t.rows.ghostRows && !t.reserved() {
 		s.lift = min(liftMost, liftStep*max(s.lift, 1))
 	} else {
 		s.lift = max(1, s.lift/liftStep)

@@ -67,6 +67,7 @@ func New(cfg Config) *Table {
 		hidden:     newHidden(&cfg),
 	}
 	t.line.most = spareIn(cfg.Memory)
+	t.line.tight = cfg.Memory > 0
 	t.scratch.sorter.most = t.line.most
 	t.setStarts()
 	return t
@@ -127,6 +128,9 @@ func (t *Table) slide(e messages.Micros) {
 	old := t.starts
 	t.setStarts()
 	t.expire(&old)
+	if t.hidden.sketches != nil {
+		t.hidden.recent.move(open)
+	}
 	for _, s := range t.line.drop() {
 		t.hidden.release(s)
 	}

@@ -20,6 +20,7 @@ type timeline struct {
 	open   messages.Micros // start of the open slice
 	spare  []uint64        // a buffer for the late entries of the next slice
 	most   int             // entries that it may have
+	tight  bool            // memory is bounded
 }
 
 // slot is the longest slice that the moment m may lie in by its age; kept:

@@ -37,8 +37,8 @@ type topic struct {
 }
 
 const (
-	topicShift = 10 // 1,024 records a chunk
-	arenaShift = 16 // 64 KiB a chunk, 4 GiB in all
+	topicShift = 9  // 512 records a chunk
+	arenaShift = 14 // 16 KiB a chunk, 4 GiB in all
 	// nameHead is before each name in the arena: whose it is, and its length.
 	nameHead = 6
 )

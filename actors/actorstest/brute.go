@@ -120,10 +120,10 @@ func ranked(counts map[string]messages.Count) []rank.Row {
 func (b *Brute) Top(q *window.TopAsk) *rank.Part {
 	i := window.Resolve(q.Window, q.E)
 	counts := b.counts(i, q.Cell)
-	p := &rank.Part{Ordered: true, Total: total(counts)}
+	p := &rank.Part{Total: total(counts)}
 	for _, r := range ranked(counts) {
 		if r.Count.Lower == 0 {
-			p.Rest, p.Ordered = max(p.Rest, r.Count.Upper), false
+			p.LeaveOut(r.Count.Upper, r.Topic)
 			continue
 		}
 		if q.Categories {

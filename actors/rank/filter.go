@@ -24,13 +24,13 @@ func Filter(p *Part, exclude []string, perCategory int) *Part {
 			continue
 		}
 		if perCategory > 0 && r.Unsure {
-			f.Rest, f.Ordered = max(f.Rest, r.Count.Upper), false
+			f.LeaveOut(r.Count.Upper, "")
 		}
 		if perCategory > 0 && r.Category != "" {
 			same := kept[r.Category]
 			if len(same) == perCategory {
 				if mayPrecede(r, &f.Rows[same[perCategory-1]]) {
-					f.Rest, f.Ordered = max(f.Rest, r.Count.Upper), false
+					f.LeaveOut(r.Count.Upper, r.Topic)
 				}
 				continue
 			}

@@ -11,31 +11,18 @@ import (
 // k rows needs. Merging unions gives the board that merging their parts gives:
 // the order and the grouping of parts do not matter.
 func Union(parts []*Part, k int) *Part {
-	u := &Part{Ordered: true}
+	u := new(Part)
 	n := 0
 	for _, p := range parts {
 		n += len(p.Rows)
 	}
 	u.Rows = make([]Row, 0, n)
-	var frontier *Row // the first row behind which an unseen topic may come
 	for _, p := range parts {
 		u.Rows = append(u.Rows, p.Rows...)
-		u.Rest = max(u.Rest, p.Rest)
+		u.LeaveOut(p.Rest, p.From)
 		u.Total = u.Total.Add(p.Total)
-		if p.Rest == 0 {
-			continue
-		}
-		if u.Ordered = u.Ordered && p.Ordered && len(p.Rows) > 0; u.Ordered {
-			if last := &p.Rows[len(p.Rows)-1]; frontier == nil || Compare(last, frontier) < 0 {
-				frontier = last
-			}
-		}
 	}
-	u = u.Cut(k)
-	if frontier != nil && len(u.Rows) > 0 && Compare(frontier, &u.Rows[len(u.Rows)-1]) < 0 {
-		u.Ordered = false // a part brought too few rows to order what it left out
-	}
-	return u
+	return u.Cut(k)
 }
 
 // Merge makes the board of the first k rows of some parts with disjoint
@@ -61,7 +48,7 @@ func Merge(parts []*Part, k int) (rows []messages.Row, certified int, exact bool
 // unseenMayPrecede tells whether a topic that is not in the part may come
 // before its row r.
 func (p *Part) unseenMayPrecede(r *Row) bool {
-	return !p.Ordered && p.Rest > 0 && p.Rest >= r.Count.Lower
+	return p.Rest > r.Count.Lower || p.Rest > 0 && p.Rest == r.Count.Lower && p.From < r.Topic
 }
 
 // certified is the largest n ≤ most for which no topic outside the first n

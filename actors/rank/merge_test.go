@@ -30,7 +30,7 @@ type topic struct {
 func newWorld(r *rand.Rand, exact bool) *world {
 	w := &world{parts: make([]*rank.Part, 1+r.IntN(6))}
 	for i := range w.parts {
-		w.parts[i] = &rank.Part{Ordered: true}
+		w.parts[i] = new(rank.Part)
 	}
 	counts := uint64(1 + r.IntN(30))
 	for i := range r.IntN(40) {
@@ -44,7 +44,7 @@ func newWorld(r *rand.Rand, exact bool) *world {
 		w.topics = append(w.topics, t)
 		p := w.parts[t.source]
 		if !exact && r.IntN(20) == 0 { // nothing of it is sure, so it is not listed
-			p.Rest, p.Ordered = max(p.Rest, t.count.Upper), false
+			p.LeaveOut(t.count.Upper, t.name)
 			p.Total = p.Total.Add(messages.Count{Upper: t.count.Upper})
 			continue
 		}
@@ -222,13 +222,13 @@ func TestMergeExamples(t *testing.T) {
 		first     int
 		exact     bool
 	}{
-		{"nothing", rank.Part{Ordered: true}, 3, []bool{}, 0, true},
-		{"a vague leader is no rival of itself", rank.Part{Rows: []rank.Row{row("a", 5, 9), row("b", 3, 3)}, Ordered: true}, 1, []bool{true}, 1, false},
-		{"a rival behind", rank.Part{Rows: []rank.Row{row("a", 5, 5), row("b", 3, 6)}, Ordered: true}, 1, []bool{false}, 0, false},
-		{"room for both", rank.Part{Rows: []rank.Row{row("a", 5, 5), row("b", 3, 6)}, Ordered: true}, 2, []bool{true, true}, 2, false},
+		{"nothing", rank.Part{}, 3, []bool{}, 0, true},
+		{"a vague leader is no rival of itself", rank.Part{Rows: []rank.Row{row("a", 5, 9), row("b", 3, 3)}}, 1, []bool{true}, 1, false},
+		{"a rival behind", rank.Part{Rows: []rank.Row{row("a", 5, 5), row("b", 3, 6)}}, 1, []bool{false}, 0, false},
+		{"room for both", rank.Part{Rows: []rank.Row{row("a", 5, 5), row("b", 3, 6)}}, 2, []bool{true, true}, 2, false},
 		{"rest below", rank.Part{Rows: []rank.Row{row("a", 5, 5)}, Rest: 4}, 1, []bool{true}, 1, true},
 		{"rest ties", rank.Part{Rows: []rank.Row{row("a", 5, 5)}, Rest: 5}, 1, []bool{false}, 0, false},
-		{"rest ties and is ordered", rank.Part{Rows: []rank.Row{row("a", 5, 5)}, Rest: 5, Ordered: true}, 1, []bool{true}, 1, true},
+		{"rest ties and comes later", rank.Part{Rows: []rank.Row{row("a", 5, 5)}, Rest: 5, From: "b"}, 1, []bool{true}, 1, true},
 		{"short, with more unseen", rank.Part{Rows: []rank.Row{row("a", 5, 5)}, Rest: 4}, 2, []bool{true}, 1, false},
 	}
 	for _, test := range tests {

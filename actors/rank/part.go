@@ -54,11 +54,22 @@ type Part struct {
 	// Rest bounds the count of every topic of this source that is not in Rows;
 	// 0: there is none with a count.
 	Rest uint64
-	// Ordered: every topic not in Rows is exact and comes behind the last of
-	// Rows by Compare, so a tie at the cut is decided.
-	Ordered bool
+	// From decides ties with what is not in Rows: of that, no topic that may have
+	// as much as Rest comes before From in byte order.
+	From string
 	// Total is the sum over all topics of the source in the cell.
 	Total messages.Count
+}
+
+// LeaveOut lets the part know of topics that are not in its rows: they have at
+// most upper, and those that may have as much do not come before from.
+func (p *Part) LeaveOut(upper uint64, from string) {
+	switch {
+	case upper > p.Rest:
+		p.Rest, p.From = upper, from
+	case upper == p.Rest && upper > 0:
+		p.From = min(p.From, from)
+	}
 }
 
 // Cut makes the part of p that a board of k rows needs: its first k rows by
@@ -73,8 +84,8 @@ func (p *Part) Cut(k int) *Part {
 	cut := *p
 	cut.Rows = p.Rows[:k:k]
 	left := p.Rows[k:]
-	if p.Ordered && exact(left) {
-		cut.Rest = max(p.Rest, left[0].Count.Upper)
+	if exact(left) {
+		cut.LeaveOut(left[0].Count.Upper, left[0].Topic)
 		return &cut
 	}
 	byUpper := slices.Clone(p.Rows)
@@ -84,8 +95,7 @@ func (p *Part) Cut(k int) *Part {
 			cut.Rows = append(cut.Rows, left[i])
 			continue
 		}
-		cut.Rest = max(cut.Rest, left[i].Count.Upper)
-		cut.Ordered = false
+		cut.LeaveOut(left[i].Count.Upper, left[i].Topic)
 	}
 	return &cut
 }

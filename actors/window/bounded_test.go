@@ -226,8 +226,8 @@ func (c *checker) top(truth *rank.Part) {
 		if r.Count.Upper > got.Rest {
 			c.errorf("%s is not listed and has %+v; the rest is to have at most %d", r.Topic, r.Count, got.Rest)
 		}
-		if n := len(got.Rows); got.Ordered && n > 0 && rank.Compare(&r, &got.Rows[n-1]) < 0 {
-			c.errorf("%s is not listed and comes before the last row", r.Topic)
+		if r.Count.Upper == got.Rest && r.Topic < got.From {
+			c.errorf("%s is not listed and has %+v; no topic before %s is to have as much", r.Topic, r.Count, got.From)
 		}
 	}
 	c.sum.checks++

@@ -19,7 +19,7 @@ func (t *Table) Top(q *TopAsk) *rank.Part {
 	case c.known:
 		p = t.topOwn(&v, c.own, q.K)
 	default:
-		return &rank.Part{Ordered: true}
+		return new(rank.Part)
 	}
 	p.Total = t.totals(&v, &c)
 	if q.Categories {
@@ -35,9 +35,9 @@ func (t *Table) topOwn(v *view, c cell, k int) *rank.Part {
 		return t.topHidden(v, c, k, floor)
 	}
 	items := t.best(v, c, k+1)
-	p := &rank.Part{Ordered: true}
+	p := new(rank.Part)
 	if len(items) > k {
-		p.Rest = items[k].Count
+		p.LeaveOut(items[k].Count, string(t.topics.Name(items[k].Topic)))
 		items = items[:k]
 	}
 	p.Rows = t.named(items)
@@ -202,10 +202,9 @@ func (b *bounded) count() messages.Count {
 // of the cell at all.
 func (t *Table) topBounded(v *view, c *cells) *rank.Part {
 	p := &rank.Part{Rest: t.cellsFloor(v, c)}
-	p.Ordered = p.Rest == 0
 	for _, b := range t.all(v, c) {
 		if b.lower == 0 {
-			p.Rest, p.Ordered = max(p.Rest, b.count().Upper), false
+			p.LeaveOut(b.count().Upper, string(t.topics.Name(b.topic)))
 			continue
 		}
 		p.Rows = append(p.Rows, rank.Row{Topic: string(t.topics.Name(b.topic)), Count: b.count()})

@@ -20,6 +20,9 @@ func (t *Table) Raise(name string, n uint64) {
 	t.rows.familyOf(id).all += n
 }
 
+// Families is how many cells have rows of their own.
+func (t *Table) Families() int { return len(t.rows.families) }
+
 // Left is how many rows have left.
 func (t *Table) Left() int { return t.sweep.left }
 

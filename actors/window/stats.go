@@ -42,16 +42,25 @@ func (t *Table) used() int64 {
 
 const roomUsual = 6
 
-// leavable is what of the memory held goes when all rows leave.
+// leavable is about what of the memory held would go if all rows left: their
+// places, index slots, topics and entries, without those of ghosts.
 func (t *Table) leavable() int64 {
-	m := t.Stats().Memory
-	stays := int64(len(t.rows.families))*familyBytes + int64(t.rows.ghostRows)*rowBytes
-	entries := min(int64(t.rows.ghostRows*len(t.line.slices))*ghostEntry, (m.Lists+m.Overlays)/2)
-	return max(0, m.Rows+m.Names+m.Index+m.Lists+m.Overlays-t.room()-stays-entries)
+	n := int64(t.rows.n - t.rows.ghostRows)
+	bytes, entries := int64(0), 0
+	for _, l := range t.line.slices {
+		bytes += int64(len(l.list.data) - l.list.dead)
+		entries += l.list.n
+		bytes += int64(len(l.frozen)+len(l.late)) * 8
+		entries += len(l.frozen) + len(l.late)
+	}
+	// A ghost has an entry in most slices; in proportion they have no more.
+	all := int64(max(1, entries))
+	ofRows := max(all-int64(t.rows.ghostRows*len(t.line.slices)), all*n/int64(max(1, t.rows.n)))
+	return n*(rowBytes+indexBytes) + int64(t.topics.n)*(topicBytes+indexBytes) + t.topics.names + bytes*ofRows/all
 }
 
-// ghostEntry is about what a ghost's entry in a slice takes.
-const ghostEntry = 3
+// indexBytes is about what an entry in an index takes.
+const indexBytes = 14
 
 // room is bytes in use that new rows can have: places and names of rows that
 // left.

@@ -145,11 +145,11 @@ func (t *Table) shrink(newRows int) {
 	}
 }
 
-// few tells whether the rows stay, whatever else takes the memory: half of it is
+// few tells whether the rows stay, whatever else takes the memory: three eighths are
 // theirs. What cannot leave, cells with their totals and sketches, may take more
-// than the other half; many cells in little memory then take more than was given,
+// than the others; many cells in little memory then take more than was given,
 // rather than to have no rows at all.
-func (t *Table) few() bool { return t.leavable() <= t.hidden.memory/2 }
+func (t *Table) few() bool { return t.leavable() <= t.hidden.memory/8*3 }
 
 // look4heat measures ahead of need, in proportion to what comes.
 func (t *Table) look4heat(newRows int) {
@@ -407,10 +407,13 @@ func (t *Table) nextRegion() {
 	}
 	s.region = 0
 	s.rounds++
-	// A round should let a part of all go; where it did not, the kind that held.
+	// A round should let a part of all go; where it did not, the kind that held,
+	// and if none did, regional rows: there are few that many topics' wait for.
 	tooFew := s.rounds > 1 && 4*heatShare*(s.freed[0]+s.freed[1]) <= t.rows.n-t.rows.ghostRows
+	held := [2]bool{4*heatShare*s.freed[0] <= s.of[0], 4*heatShare*s.freed[1] <= s.of[1]}
+	held[1] = held[1] || !held[0]
 	for k := range s.boost {
-		if tooFew && 4*heatShare*s.freed[k] <= s.of[k] {
+		if tooFew && held[k] {
 			s.boost[k] = 2 * max(s.boost[k], 1)
 		} else {
 			s.boost[k] = 1

@@ -151,6 +151,21 @@ func (t *Table) setHidden(v *view, c *cells, b *bounded, enough uint64) {
 	b.hidden = n.Upper
 }
 
+// eachCounted calls f for what allCounted is.
+func (t *Table) eachCounted(v *view, c *cells, f func(b bounded)) {
+	if c.known && len(c.others) == 0 && v.direct() {
+		t.each(c.own, func(id rowID, r *row) {
+			if n := t.total(id, r, v.base); n > 0 {
+				f(bounded{topic: r.topic, lower: n})
+			}
+		})
+		return
+	}
+	for _, b := range t.allCounted(v, c) {
+		f(b)
+	}
+}
+
 // allCounted is all without what is in no row.
 func (t *Table) allCounted(v *view, c *cells) (out []bounded) {
 	if c.known {

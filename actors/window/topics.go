@@ -23,6 +23,7 @@ type topics struct {
 	dead   []int     // bytes of names that left, by chunk
 	worst  []uint32  // chunks that may be worth compacting
 	gone   int64     // sum of dead
+	names  int64     // bytes of names that live
 	bytes  int64     // of records and names
 }
 
@@ -39,6 +40,7 @@ type topic struct {
 const (
 	topicShift = 9  // 512 records a chunk
 	arenaShift = 14 // 16 KiB a chunk, 4 GiB in all
+	topicBytes = 32
 	// nameHead is before each name in the arena: whose it is, and its length.
 	nameHead = 6
 )
@@ -79,9 +81,10 @@ func (t *topics) add(hash uint64, name []byte) topicID {
 		id, t.spare = t.spare[n-1], t.spare[:n-1]
 	} else if t.n>>topicShift == len(t.chunks) {
 		t.chunks = append(t.chunks, make([]topic, 1<<topicShift))
-		t.bytes += 32 << topicShift
+		t.bytes += topicBytes << topicShift
 	}
 	t.n++
+	t.names += nameHead + int64(len(name))
 	*t.at(id) = topic{hash: hash, prefix: rank.Prefix(name), name: t.store(id, name), size: uint16(len(name))}
 	t.index.add(hash, id)
 	return id
@@ -95,6 +98,7 @@ func (t *topics) remove(id topicID) {
 	before := t.dead[chunk]
 	t.dead[chunk] += nameHead + int(r.size)
 	t.gone += nameHead + int64(r.size)
+	t.names -= nameHead + int64(r.size)
 	if before <= compactFrom && t.dead[chunk] > compactFrom {
 		t.worst = append(t.worst, chunk)
 	}

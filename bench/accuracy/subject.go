@@ -31,6 +31,10 @@ type node struct {
 	data    string
 }
 
+// patience is how long a node may refuse events for lack of room: it counts
+// none of them then, and is to make room.
+var patience = client.Retry{Attempts: 20, Max: 2 * time.Second}
+
 // requestEvents is how many events go into a request.
 const requestEvents = 5000
 
@@ -60,7 +64,7 @@ func (c *config) node(ctx context.Context, memory string) (n *node, err error) {
 			return n, err
 		}
 	}
-	if n.Client, err = client.New(addr); err != nil {
+	if n.Client, err = client.New(addr, client.WithRetry(patience)); err != nil {
 		return n, err
 	}
 	ledger, err := n.Ledger(ctx)

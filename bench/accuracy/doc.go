@@ -33,7 +33,7 @@
 // the way through the whole stream, in as many shards, with nothing forgotten.
 //
 // One command makes the published tables and plots, accuracy.md and
-// accuracy-*.svg, anew (two minutes on two cores):
+// accuracy-*.svg, anew (about three minutes on two cores):
 //
 //	go run ./bench/accuracy -report bench/results -data DIR
 //

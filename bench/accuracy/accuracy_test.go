@@ -152,7 +152,7 @@ func TestCourse(t *testing.T) {
 	}
 	for i, v := range s.surveys {
 		all := v.all()
-		if all.lies > 0 || all.boards != 2*4*len(messages.StandardWindows) || all.counts != 20*all.boards || v.held.Engine() == 0 {
+		if all.lies > 0 || all.boards < 4*len(messages.StandardWindows) || all.counts != 20*2*4*len(messages.StandardWindows) || v.held.Engine() == 0 {
 			t.Errorf("memory %s: %d false in %d boards and %d counts, held %+v: %q", v.memory, all.lies, all.boards, all.counts, v.held, v.untrue)
 		}
 		if want := s.need.bytes / []int64{10, 1}[i]; v.bytes != want {

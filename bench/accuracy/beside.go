@@ -25,7 +25,8 @@ func gather(events *truth.Events, g *ground, cell messages.Cell) []feed {
 	return fed
 }
 
-// beside lets a peer count what a board is about and judges its answer.
+// beside lets a peer count what a board is about, 1 event or more, and judges its
+// answer.
 func beside(kind *peers.Kind, bytes int64, k int, fed []feed, t *truth.Tally) *finding {
 	p := kind.New(bytes, k)
 	for _, e := range fed {
@@ -35,7 +36,7 @@ func beside(kind *peers.Kind, bytes int64, k int, fed []feed, t *truth.Tally) *f
 
 	ranked := t.Ranked()
 	top := ranked[:min(k, len(ranked))]
-	f := &finding{recall: 1, certified: b.Certified, rows: len(top)}
+	f := &finding{certified: b.Certified, rows: len(top)}
 	found, exact := 0, len(b.Rows) == len(top) && b.Certified == len(top)
 	for i, r := range b.Rows {
 		n := t.Count(r.Topic)
@@ -52,9 +53,7 @@ func beside(kind *peers.Kind, bytes int64, k int, fed []feed, t *truth.Tally) *f
 			f.lies++
 		}
 	}
-	if len(top) > 0 {
-		f.recall = float64(found) / float64(len(top))
-	}
+	f.recall = float64(found) / float64(len(top))
 	f.strict, f.exact = f.recall, exact
 	return f
 }

@@ -2,16 +2,12 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/crestdb/crest/bench/peers"
 	"github.com/crestdb/crest/bench/truth"
-	"github.com/crestdb/crest/gateway/client"
-	"github.com/crestdb/crest/messages"
 )
 
 // course is one stream on its way through crest, with every budget at once: all
@@ -116,95 +112,4 @@ func (s *course) close() {
 		v.subject = nil
 	}
 	s.events = truth.Events{} // only the scores are wanted from here on
-}
-
-// ground is the truth about the cells in one interval.
-type ground struct {
-	start, end messages.Micros
-	tallies    []*truth.Tally
-}
-
-// look compares the boards and some counts of every window at this moment.
-func (s *course) look(ctx context.Context) error {
-	wanted := map[[2]string]bool{} // topic and region
-	cells := s.events.SomeCells(s.rng, s.cells)
-	if s.largest {
-		cells = s.events.LargestCells(s.cells)
-	}
-	for _, w := range messages.StandardWindows {
-		g := &ground{}
-		for i, cell := range cells {
-			scope := client.Scope{Window: w.String(), Category: cell.Category, Region: cell.Region}
-			topics := s.events.SomeTopics(s.rng, s.counts)
-			var fed []feed
-			for _, v := range s.surveys {
-				if err := s.ask(ctx, v, g, cells, i, w, scope, topics); err != nil {
-					return err
-				}
-				if v.peerBytes == 0 {
-					continue
-				}
-				if fed == nil {
-					fed = gather(&s.events, g, cell)
-				}
-				for j := range peers.Kinds {
-					v.at(w, cell).peers[j].add(beside(&peers.Kinds[j], v.peerBytes, s.k, fed, g.tallies[i]))
-				}
-			}
-			for _, r := range top(g.tallies[i], s.k) {
-				wanted[[2]string{r.Topic}], wanted[[2]string{r.Topic, cell.Region}] = true, true
-			}
-		}
-	}
-	s.wanted, s.rows = len(wanted), s.events.Keys()
-	return nil
-}
-
-// top are the rows of a true board.
-func top(t *truth.Tally, k int) []truth.Row { return t.Ranked()[:min(k, len(t.Ranked()))] }
-
-// ask compares one board, and some counts of its cell.
-func (s *course) ask(ctx context.Context, v *survey, g *ground, cells []messages.Cell, i int, w messages.Window, scope client.Scope, topics []string) error {
-	board, err := v.subject.board(ctx, scope, s.k)
-	if err != nil {
-		return err
-	}
-	start, end := messages.MicrosOf(board.WindowStart), messages.MicrosOf(board.WindowEnd)
-	if g.tallies == nil || g.start != start || g.end != end {
-		*g = ground{start, end, s.events.Tally(start, end, cells)}
-	}
-	sc, tally := &v.at(w, cells[i]).score, g.tallies[i]
-	what := fmt.Sprintf("%v of %s", w, cellName(cells[i]))
-	v.note(sc, what, s.events.Interval(w.String(), board.Interval, s.events.Latest()))
-	verdict := tally.Board(board)
-	v.note(sc, "board "+what, verdict)
-	want := top(tally, s.k)
-	f := judged(board, verdict, len(want))
-	if sc.add(f); f.recall < enough {
-		v.miss(miss{
-			what: what, events: s.events.Len(), recall: f.recall, rows: len(want),
-			last: want[len(want)-1].Count, topics: len(tally.Ranked()),
-		})
-	}
-
-	counts, err := v.subject.counts(ctx, topics, scope)
-	if err != nil {
-		return err
-	}
-	v.note(sc, "counts "+what, tally.Counts(counts))
-	sc.counts += len(counts.Counts)
-	return nil
-}
-
-// cellName is how a cell is called in tables.
-func cellName(c messages.Cell) string {
-	switch {
-	case c == messages.Cell{}:
-		return "any"
-	case c.Category == "":
-		return "region " + c.Region
-	case c.Region == "":
-		return "category " + c.Category
-	}
-	return c.Category + " in " + c.Region
 }

@@ -13,7 +13,7 @@
 //
 // The table has a line per window:
 //
-//	boards     compared
+//	boards     compared, but for those with nothing to find
 //	any …      mean recall of the boards of each kind of cell: the share of the
 //	           true top K that was on the board. Where topics tie for the last
 //	           place any of them is right

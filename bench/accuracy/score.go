@@ -28,7 +28,7 @@ func (i interval) width() uint64 { return i.upper - i.lower }
 // loose is the width as a share of what the count may be.
 func (i interval) loose() float64 { return float64(i.width()) / float64(max(i.upper, 1)) }
 
-// finding is one board compared with the truth.
+// finding is one board, of a cell with events, compared with the truth.
 type finding struct {
 	recall    float64 // ties open
 	strict    float64 // ties by topic; a peer's: as recall
@@ -43,13 +43,8 @@ type finding struct {
 func (s *score) add(f *finding) {
 	one := score{
 		boards: 1, lies: f.lies, recall: f.recall, strict: f.strict, leastRecall: f.recall,
-		proves: f.certified >= 0, intervals: f.intervals, maxError: f.maxError,
-	}
-	switch {
-	case f.rows > 0:
-		one.certified = float64(max(f.certified, 0)) / float64(f.rows)
-	default:
-		one.certified = 1
+		proves: f.certified >= 0, certified: float64(max(f.certified, 0)) / float64(f.rows),
+		intervals: f.intervals, maxError: f.maxError,
 	}
 	if f.exact {
 		one.exact = 1

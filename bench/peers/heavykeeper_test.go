@@ -13,7 +13,7 @@ import (
 // another. What is left of it, and how often it changes hands, is on average what
 // the library's own loop over the units leaves.
 func TestWeightedDecayIsUnitsInARow(t *testing.T) {
-	const trials = 20_000
+	const trials = 10_000
 	rng := rand.New(rand.NewPCG(5, 6))
 	for _, c := range []struct{ count, n uint32 }{{1, 1}, {1, 5}, {2, 3}, {5, 10}, {10, 40}, {20, 30}, {30, 300}} {
 		t.Run(fmt.Sprintf("%d meets %d", c.count, c.n), func(t *testing.T) {

@@ -167,3 +167,32 @@ func BenchmarkFilter(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkLines counts in the sketches of six windows and the wide one, and reads
+// all of them.
+func BenchmarkLines(b *testing.B) {
+	for _, width := range []int{400, 2719} {
+		h, s := NewHasher(1, 2), NewLines(width, 7)
+		rng := rand.New(rand.NewPCG(1, 2))
+		keys := make([]Key, 1<<16)
+		for i := range keys {
+			keys[i] = number(&h, rng.Uint64N(1<<20))
+		}
+		n := Readings{Wide: 1}
+		for w := range Narrow / 2 {
+			n.Narrow[2*w] = 1
+		}
+		var read Readings
+		b.Run(fmt.Sprintf("add/w=%d", width), func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				s.Add(keys[i%len(keys)], &n, &read)
+			}
+		})
+		b.Run(fmt.Sprintf("read/w=%d", width), func(b *testing.B) {
+			for i := 0; b.Loop(); i++ {
+				s.Read(keys[i%len(keys)], &read)
+			}
+		})
+	}
+}

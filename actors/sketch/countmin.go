@@ -84,14 +84,6 @@ func (c *CountMin) take(g *group) (lane int) {
 	return lane
 }
 
-// Clear empties a slot.
-func (c *CountMin) Clear(slot int) {
-	g := c.group(slot)
-	for i := slot % lanes; i < len(g.counters); i += lanes {
-		g.counters[i] = 0
-	}
-}
-
 // Release empties a slot and gives it back; its memory goes with the last
 // slot of its group.
 func (c *CountMin) Release(slot int) {
@@ -133,35 +125,6 @@ func (c *CountMin) Add(slot int, k Key, n uint64) {
 	reading := addSaturating(least(g, at, lane), n)
 	for _, i := range at {
 		g.counters[i+lane] = max(g.counters[i+lane], reading)
-	}
-}
-
-// AddEach counts a key in the first len(n) slots, which must be in use and no
-// more than the first 16: n[i] times in the i-th. It costs little more than
-// counting in one of them.
-func (c *CountMin) AddEach(k Key, n []uint64) {
-	var p places
-	at := c.places(k, &p)
-	g := &c.groups[0]
-	for lane, m := range n {
-		if m == 0 {
-			continue
-		}
-		reading := addSaturating(least(g, at, lane), m)
-		for _, i := range at {
-			g.counters[i+lane] = max(g.counters[i+lane], reading)
-		}
-	}
-}
-
-// ReadEach sets n[i] to a key's reading in the i-th slot, as Estimate does;
-// math.MaxUint32 and more is "saturated". The slots are as in AddEach.
-func (c *CountMin) ReadEach(k Key, n []uint64) {
-	var p places
-	at := c.places(k, &p)
-	g := &c.groups[0]
-	for lane := range n {
-		n[lane] = uint64(least(g, at, lane))
 	}
 }
 

@@ -13,8 +13,8 @@ func (t *Table) count(d *Delta, rows []DeltaRow) {
 	for t.starts[c.from] > at {
 		c.from++
 	}
-	if c.slice != nil {
-		c.slots = slotsOf(c.slice.start)
+	if c.reach = allWindow; c.slice != nil {
+		c.reach, c.narrows = 0, narrowsOf(c.slice.start)
 		for c.reach < allWindow && t.floorStart(c.reach) > c.slice.start {
 			c.reach++
 		}
@@ -47,18 +47,15 @@ func (t *Table) newTopic(hash uint64, name []byte, category NameID) topicID {
 // family finds or makes a family.
 func (t *Table) family(child bool, category, region NameID) uint32 {
 	key := familyKey{category, region, child}
-	recent := &t.rows.recent[key.hash()%recentFamilies]
-	if recent.key == key && recent.next > 0 {
-		return recent.next - 1
-	}
-	if i, ok := t.rows.byKey[key]; ok {
-		*recent = recentFamily{key, i + 1}
-		return i
+	at := t.rows.byKey.find(&key, t.rows.families)
+	if i := t.rows.byKey[at]; i != 0 {
+		return i - 1
 	}
 	i := uint32(len(t.rows.families))
 	f := &family{familyKey: key, index: i}
 	t.rows.families = append(t.rows.families, f)
-	t.rows.byKey[key] = i
+	t.rows.byKey[at] = i + 1
+	t.rows.byKey = t.rows.byKey.grown(t.rows.families)
 	t.rows.bytes += familyBytes
 	f.narrow = t.watches.byCell[cell{category: category, region: region}]
 	if !child {
@@ -70,12 +67,12 @@ func (t *Table) family(child bool, category, region NameID) uint32 {
 
 // counting adds to one slice and the windows from the from-th on.
 type counting struct {
-	t     *Table
-	slice *slice // nil: too old to be kept, counts in "all" only
-	from  int
-	reach int // as from, for the floors
-	slots slots
-	late  bool // rows made at the same time would not be expected in the slice
+	t       *Table
+	slice   *slice // nil: too old to be kept, counts in "all" only
+	from    int
+	reach   int // as from, for the floors
+	narrows narrows
+	late    bool // rows made at the same time would not be expected in the slice
 }
 
 // add counts one row of a delta.

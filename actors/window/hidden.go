@@ -21,17 +21,14 @@ type hidden struct {
 	sketches *sketch.CountMin // nil: no row has left yet
 	filter   *sketch.Filter
 	width    int
-	widthAll int
-	// widthRecent is that of the windows' sketches.
-	widthRecent int
-	depth       int
-	bits        int64            // bytes of the filter
-	all         *sketch.CountMin // what left "all"
-	recent      recent
-	floors      map[NameID]*floor
-	begun       messages.Micros // when the first row left
-	delta       float64
-	memory      int64
+	wide     int // width of the sketches of whole windows
+	depth    int
+	bits     int64 // bytes of the filter
+	whole    whole
+	floors   map[NameID]*floor
+	begun    messages.Micros // when the first row left
+	delta    float64
+	memory   int64
 }
 
 // admission says what a row has not counted: its number of the 5 s slice that
@@ -86,45 +83,20 @@ func newHidden(cfg *Config) hidden {
 	h.delta, h.memory = cfg.Delta, cfg.Memory
 	h.depth = sketch.Depth(cfg.Delta)
 	h.width = sketch.Width(cfg.Memory/sketchShare, h.depth, maxSlices(), cfg.Epsilon)
-	h.widthAll = sketch.Width(cfg.Memory/sketchShare, h.depth, lanesAll, lanesAll*cfg.Epsilon)
-	h.widthRecent = sketch.Width(cfg.Memory/sketchShare, h.depth, len(spread{}), cfg.Epsilon)
+	h.wide = sketch.Width(2*cfg.Memory/sketchShare, h.depth, sketch.Narrow+sketch.WideShare, cfg.Epsilon)
 	h.bits = max(64, cfg.Memory/filterShare)
 	h.floors = make(map[NameID]*floor)
 	return h
 }
 
-// The parts of a table's memory that the slices' sketches, those of the windows,
-// the sketch of "all" and the filter may take. As much each: what is hidden of
-// "all" bounds what is hidden of any window, and that what is hidden of any part
-// of it, so few sketches are worth as much as the hundreds of the slices.
+// The parts of a table's memory that the slices' sketches and the filter may take.
+// Those of whole windows take two: what is hidden of a window bounds what is hidden
+// of any part of it, so few sketches are worth more than the hundreds of the
+// slices.
 const (
 	sketchShare = 16
 	filterShare = 16
 )
-
-// lanesAll is how many slots the sketch of "all" has: each key has its own, by its
-// hash, so together they are one sketch that many times as wide.
-const lanesAll = 16
-
-func laneAll(k sketch.Key) int { return int(k.A % lanesAll) }
-
-// foldAll counts n for a key in what is hidden of "all".
-func (h *hidden) foldAll(k sketch.Key, n uint64) { h.all.Add(laneAll(k), k, n) }
-
-// estimateAll is the most that is hidden of a key altogether.
-func (h *hidden) estimateAll(k sketch.Key) uint64 {
-	n, saturated := h.all.Estimate(laneAll(k), k)
-	if saturated {
-		return math.MaxUint64
-	}
-	return n
-}
-
-// read sets out to the most that is hidden of a key: in each window, and of "all".
-func (h *hidden) read(k sketch.Key, out *reading) {
-	h.recent.read(k, out)
-	out[allWindow] = h.estimateAll(k)
-}
 
 // begin makes ready for rows to leave.
 func (h *hidden) begin(now messages.Micros) {
@@ -133,11 +105,7 @@ func (h *hidden) begin(now messages.Micros) {
 	}
 	h.sketches = sketch.NewCountMin(h.width, h.depth)
 	h.filter = sketch.NewFilter(h.bits, int64(filterSpan))
-	h.all = sketch.NewCountMin(h.widthAll, h.depth)
-	for range lanesAll {
-		h.all.Acquire()
-	}
-	h.recent = newRecent(h.widthRecent, h.depth, now.Floor(messages.SliceLength))
+	h.whole = newWhole(h.wide, h.depth, now.Floor(messages.SliceLength))
 	h.begun = now
 }
 
@@ -152,7 +120,7 @@ func (h *hidden) bytes() (sketches, filters int64) {
 			n += int64(cap(f.recent[w])) * 16
 		}
 	}
-	return h.sketches.Bytes() + h.all.Bytes() + h.recent.counts.Bytes() + n, h.filter.Bytes()
+	return h.sketches.Bytes() + h.whole.lines.Bytes() + n, h.filter.Bytes()
 }
 
 const floorBytes = 320
@@ -287,10 +255,9 @@ func (t *Table) hiddenOf(v *view, name []byte, region NameID, a admission, enoug
 		return 0
 	}
 	key := h.key(name, region)
-	most := min(floor, h.estimateAll(key))
-	if w := t.floorWindow(v.Start); w < allWindow && most > enough {
-		most = min(most, h.recent.estimate(w, key))
-	}
+	var read reading
+	h.whole.read(key, &read)
+	most := min(floor, read[t.floorWindow(v.Start)])
 	if inWindow && most > enough {
 		among := t.line.between(v.Start, min(v.End, a.at()+1))
 		if n, bounded := t.estimate(among, key); bounded {
@@ -338,7 +305,7 @@ func (t *Table) SketchError(w messages.Window) messages.SketchError {
 	}
 	width := h.width
 	if w == messages.WindowAll {
-		width = lanesAll * h.widthAll
+		width = sketch.WideShare * h.wide
 	}
 	return messages.SketchError{Epsilon: min(1, sketch.Epsilon(width)), Delta: h.delta}
 }

@@ -47,12 +47,10 @@ type hiddenKey struct {
 	region NameID
 	before admission // what was known of it before
 	now    reading   // what the delta adds, by window as for floors
+	read   reading   // what the sketches read of it then
 }
 
-// reading is what is hidden of a key: by window, and of "all".
-type reading [windows]uint64
-
-const hiddenKeyBytes = int64(24 + 8*windows)
+const hiddenKeyBytes = int64(24 + 2*8*windows)
 
 func (h *hiding) bytes() int64 {
 	return int64(cap(h.keys))*hiddenKeyBytes + int64(cap(h.slots))*4 + int64(cap(h.floors))*8
@@ -81,7 +79,7 @@ func (c *counting) hot(f *family, key sketch.Key, n uint64) bool {
 		return false
 	}
 	var read reading
-	c.t.hidden.read(key, &read)
+	c.t.hidden.whole.read(key, &read)
 	for w := c.reach; w < windows; w++ {
 		if addSaturating(read[w], n) >= uint64(f.cuts.by[w]) {
 			return true
@@ -154,15 +152,12 @@ func (c *counting) hide(f *family, key sketch.Key, region NameID, n uint64) {
 	}
 	k := t.hiding.find(t, key, region)
 	k.now[allWindow] = addSaturating(k.now[allWindow], n)
-	t.hidden.foldAll(key, n)
+	t.hidden.whole.add(key, n, &c.narrows, c.reach, &k.read)
 	if c.slice == nil {
 		return
 	}
 	c.slice.addTo(&f.ghostAt, ghost, n)
 	t.hidden.fold(c.slice, key, n)
-	var s spread
-	s.add(n, &c.slots, c.reach)
-	t.hidden.recent.fold(key, &s)
 	for w := c.reach; w < allWindow; w++ {
 		k.now[w] = addSaturating(k.now[w], n)
 	}
@@ -244,7 +239,7 @@ func (h *hiding) most(memory int64) int {
 // now, which is no less than both. What would raise nothing is not computed.
 func (t *Table) noteKey(k *hiddenKey, starts *[allWindow]messages.Micros) {
 	f := t.hidingFloor(k.region, starts)
-	l := lookup{t: t, key: k.key, starts: starts, end: maxMoment, sure: true}
+	l := lookup{t: t, key: k.key, read: &k.read, starts: starts, end: maxMoment}
 	for w, n := range k.now {
 		most := n
 		if k.before&pristine == 0 && (k.before&clean == 0 || w == allWindow) && n > 0 {

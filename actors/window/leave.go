@@ -19,7 +19,7 @@ type leaver struct {
 	// bound is what the key may have in each window, all told: first what was
 	// hidden before the row was made, then the row's own counts as they are
 	// found.
-	bound [allWindow]uint64
+	bound reading
 }
 
 // admitted is when the row was made, or a time before.
@@ -92,8 +92,10 @@ func (t *Table) leave(l *leaving) {
 		// What has been merged so far was taken out of the sources just now.
 		t.merge.build.remove(l.ids, func(int, uint64) {})
 	}
-	for i := range l.rows {
-		t.noteFloor(&l.rows[i])
+	for i := range l.goers {
+		if g := &l.goers[i]; !g.child {
+			t.noteFloor(&l.rows[g.owner], g.left)
+		}
 	}
 	for i := range l.rows {
 		t.drop(&l.rows[i])
@@ -206,7 +208,7 @@ func (l *leaving) enter(waiting []uint64, at int) []uint64 {
 func (t *Table) boundBefore(l *leaving) {
 	t.hiding.batch++
 	for i := range l.rows {
-		if r := &l.rows[i]; r.since&clean == 0 {
+		if r := &l.rows[i]; r.since&pristine == 0 {
 			t.boundRow(l, r)
 		}
 	}
@@ -218,9 +220,11 @@ func (t *Table) boundBefore(l *leaving) {
 // region at this step.
 func (t *Table) boundRow(l *leaving, r *leaver) {
 	f, own := t.hidingFloor(r.region, &l.starts), t.rows.at(r.id).all
-	look := lookup{t: t, key: r.key, starts: &l.starts, end: min(r.since.at()+1, maxMoment), sure: true}
-	for w, start := range l.starts {
-		if start > r.since.at() {
+	var read reading
+	t.hidden.whole.read(r.key, &read)
+	look := lookup{t: t, key: r.key, read: &read, starts: &l.starts, end: min(r.since.at()+1, maxMoment)}
+	for w := range r.bound {
+		if w < allWindow && (r.since&clean != 0 || l.starts[w] > r.since.at()) {
 			continue
 		}
 		r.bound[w] = look.in(w, f.before[w], f.most[w]-min(f.most[w], own))
@@ -238,7 +242,7 @@ func (t *Table) leaveSlice(l *leaving, s *slice) bool {
 	for _, i := range l.active {
 		l.sought = append(l.sought, l.ids[i])
 	}
-	found, in := 0, slotsOf(s.start)
+	found, in := 0, narrowsOf(s.start)
 	s.remove(l.sought, &t.scratch.sorter, func(i int, n uint64) {
 		found++
 		g := &l.goers[l.active[i]]
@@ -249,9 +253,7 @@ func (t *Table) leaveSlice(l *leaving, s *slice) bool {
 		}
 		r := &l.rows[g.owner]
 		t.hidden.fold(s, r.key, n)
-		var windows spread
-		windows.add(n, &in, from)
-		t.hidden.recent.fold(r.key, &windows)
+		t.hidden.whole.add(r.key, n, &in, from, nil)
 		for w := from; w < allWindow; w++ {
 			r.bound[w] = addSaturating(r.bound[w], n)
 		}
@@ -271,22 +273,20 @@ func (t *Table) leaveSlice(l *leaving, s *slice) bool {
 	return true
 }
 
-// noteFloor folds what the row counted in "all" and notes the moment's bounds.
-func (t *Table) noteFloor(r *leaver) {
+// noteFloor notes the moment's bounds, and hides what was found in no slice:
+// it left with its own.
+func (t *Table) noteFloor(r *leaver, left uint64) {
 	h := &t.hidden
 	f := h.floor(r.region)
-	for w, bound := range r.bound {
+	for w, bound := range r.bound[:allWindow] {
 		m := &f.recent[w]
 		m.forget(t.floorStart(w))
 		m.note(t.line.open.Floor(Grid(messages.StandardWindows[w])), bound)
 	}
-	n := t.rows.at(r.id).all
-	before := uint64(0)
-	if r.since&pristine == 0 {
-		before = min(f.all, h.estimateAll(r.key))
+	if left > 0 {
+		h.whole.add(r.key, left, nil, allWindow, nil)
 	}
-	f.all = max(f.all, addSaturating(n, before))
-	h.foldAll(r.key, n)
+	f.all = max(f.all, addSaturating(r.bound[allWindow], t.rows.at(r.id).all))
 	h.filter.Add(r.key, int64(t.clock))
 }
 

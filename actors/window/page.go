@@ -89,7 +89,7 @@ func (p *page) add(x row, since admission, tight bool) (place uint8) {
 // grown is the capacity that follows n rows.
 func grown(n int, tight bool) int {
 	if tight {
-		return min(pageRows, n+max(1, n/roomMost))
+		return min(pageRows, n+max(2, n/roomMost))
 	}
 	return min(pageRows, max(1, 2*n))
 }

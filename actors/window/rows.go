@@ -67,14 +67,32 @@ type familyKey struct {
 	child            bool
 }
 
-// recentFamily is a family found lately: next is its index + 1. Where keys
-// mostly have no row, every count asks for its family.
-type recentFamily struct {
-	key  familyKey
-	next uint32
+// familyIndex finds families by their keys: open addressing, 4 bytes a slot, a
+// family's index + 1. Where keys mostly have no row, every count asks for its
+// family.
+type familyIndex []uint32
+
+// find is the place of a key's slot; free where it is in none.
+func (x familyIndex) find(key *familyKey, families []*family) uint32 {
+	mask := uint32(len(x) - 1)
+	i := key.hash() & mask
+	for x[i] != 0 && families[x[i]-1].familyKey != *key {
+		i = (i + 1) & mask
+	}
+	return i
 }
 
-const recentFamilies = 1 << 10
+// grown has room for so many families, those there are among them.
+func (x familyIndex) grown(families []*family) familyIndex {
+	if 2*len(families) < len(x) {
+		return x
+	}
+	x = make(familyIndex, max(16, 2*len(x)))
+	for i, f := range families {
+		x[x.find(&f.familyKey, families)] = uint32(i + 1)
+	}
+	return x
+}
 
 func (k *familyKey) hash() uint32 {
 	h := uint32(k.category)*0x9e3779b1 ^ uint32(k.region)*0x85ebca6b
@@ -89,8 +107,7 @@ type rows struct {
 	index    index // by topic and familyKey; plain rows with category NoName
 	pages    []page
 	families []*family
-	byKey    map[familyKey]uint32
-	recent   [recentFamilies]recentFamily
+	byKey    familyIndex
 	// plain are the plain families by region.
 	plain map[NameID][]*family
 	n     int
@@ -112,7 +129,7 @@ func newRows(bounded bool) rows {
 	return rows{
 		bounded: bounded,
 		pages:   make([]page, 1), // page 0 stays empty: row 0 is no row
-		byKey:   make(map[familyKey]uint32),
+		byKey:   familyIndex(nil).grown(nil),
 		plain:   make(map[NameID][]*family),
 	}
 }
@@ -129,8 +146,9 @@ func (r *rows) familyOf(id rowID) *family { return r.families[r.pages[id>>pageSh
 
 // family is the one with a key, or nil.
 func (r *rows) family(child bool, category, region NameID) *family {
-	if i, ok := r.byKey[familyKey{category, region, child}]; ok {
-		return r.families[i]
+	key := familyKey{category, region, child}
+	if i := r.byKey[r.byKey.find(&key, r.families)]; i != 0 {
+		return r.families[i-1]
 	}
 	return nil
 }

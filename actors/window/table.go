@@ -129,7 +129,7 @@ func (t *Table) slide(e messages.Micros) {
 	t.setStarts()
 	t.expire(&old)
 	if t.hidden.sketches != nil {
-		t.hidden.recent.move(open)
+		t.hidden.whole.move(open)
 	}
 	for _, s := range t.line.drop() {
 		t.hidden.release(s)

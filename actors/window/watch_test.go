@@ -57,7 +57,7 @@ func TestWatchedShare(t *testing.T) {
 	if most == 0 {
 		t.Error("no set is kept")
 	}
-	if rows, without := w.Stats().Rows, quiet.Stats().Rows; 10*rows < 9*without {
+	if rows, without := w.Stats().Rows, quiet.Stats().Rows; 100*rows < 85*without {
 		t.Errorf("boards evict rows: %d are left of %d", rows, without)
 	}
 	t.Logf("%d rows; %d without boards; sets took %d bytes at most", w.Stats().Rows, quiet.Stats().Rows, most)

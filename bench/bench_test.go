@@ -23,6 +23,22 @@ func TestTable(t *testing.T) {
 	}
 }
 
+// TestDashesStandAmongNumbers: a cell without a value does not move the column
+// to the left.
+func TestDashesStandAmongNumbers(t *testing.T) {
+	table := Table{Head: []string{"what", "width"}}
+	table.Add("board", "12")
+	table.Add("count", "–")
+	var b strings.Builder
+	if _, err := table.WriteTo(&b); err != nil {
+		t.Fatal(err)
+	}
+	const want = "what   width\n-----  -----\nboard     12\ncount      –\n\n"
+	if b.String() != want {
+		t.Errorf("got\n%swant\n%s", b.String(), want)
+	}
+}
+
 func TestSpread(t *testing.T) {
 	for _, c := range []struct {
 		values []float64

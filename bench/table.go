@@ -34,7 +34,7 @@ func (t *Table) WriteTo(w io.Writer) (int64, error) {
 		numbers[i] = len(t.rows) > 0
 		for _, row := range t.rows {
 			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
-			numbers[i] = numbers[i] && (row[i] == "" || strings.ContainsAny(row[i][:1], "0123456789-–"))
+			numbers[i] = numbers[i] && isNumber(row[i])
 		}
 		widths[i] = max(widths[i], utf8.RuneCountInString(t.Head[i]))
 	}
@@ -61,6 +61,13 @@ func (t *Table) WriteTo(w io.Writer) (int64, error) {
 	}
 	n, err := io.WriteString(w, b.String()+"\n")
 	return int64(n), err
+}
+
+// isNumber tells whether a cell stands to the right: a number, or a dash or
+// nothing in its place.
+func isNumber(cell string) bool {
+	first, _ := utf8.DecodeRuneInString(cell)
+	return cell == "" || strings.ContainsRune("0123456789-–", first)
 }
 
 // Spread is the median of repeated measurements, and the least and the

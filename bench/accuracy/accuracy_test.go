@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/crestdb/crest/bench/peers"
+	"github.com/crestdb/crest/bench/peers/counters"
 	"github.com/crestdb/crest/bench/truth"
 	"github.com/crestdb/crest/bench/workload"
 	"github.com/crestdb/crest/messages"
@@ -61,7 +61,7 @@ func made() *course {
 	for _, w := range messages.StandardWindows {
 		v.at(w, any).score.add(&finding{recall: 1, strict: 0.5, certified: 3, rows: 4, intervals: []interval{{5, 5}, {5, 10}}})
 		v.at(w, in).score.add(&finding{recall: 0.5, strict: 0.5, certified: 4, rows: 4, exact: true})
-		for i := range peers.Kinds {
+		for i := range counters.Kinds {
 			v.at(w, any).peers[i].add(&finding{recall: 0.25, certified: -1, rows: 4})
 		}
 	}

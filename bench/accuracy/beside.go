@@ -1,7 +1,7 @@
 package main
 
 import (
-	"github.com/crestdb/crest/bench/peers"
+	"github.com/crestdb/crest/bench/peers/counters"
 	"github.com/crestdb/crest/bench/truth"
 	"github.com/crestdb/crest/messages"
 )
@@ -27,7 +27,7 @@ func gather(events *truth.Events, g *ground, cell messages.Cell) []feed {
 
 // beside lets a peer count what a board is about, 1 event or more, and judges its
 // answer.
-func beside(kind *peers.Kind, bytes int64, k int, fed []feed, t *truth.Tally) *finding {
+func beside(kind *counters.Kind, bytes int64, k int, fed []feed, t *truth.Tally) *finding {
 	p := kind.New(bytes, k)
 	for _, e := range fed {
 		p.Add(e.topic, e.n)

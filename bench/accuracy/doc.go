@@ -26,11 +26,12 @@
 //	checks     rows and single counts compared
 //	false      statements that are not true: a bound, an order, a certificate
 //
-// With -memory every stream is sent with each budget, and peers (see
-// bench/peers) stand beside at the same memory. With -tables the shards' tables
-// are compared without a node. A budget may then be a share, such as 1/10, of
-// what it takes to keep everything: the most that the engine accounts for on
-// the way through the whole stream, in as many shards, with nothing forgotten.
+// With -memory every stream is sent with each budget, and peers (those of
+// bench/peers/counters) stand beside at the same memory. With -tables the tables
+// of shards are compared without a node. A budget may then be a share, such as
+// 1/10, of what it takes to keep everything: the most that the engine accounts
+// for on the way through the whole stream, in as many shards, with nothing
+// forgotten.
 //
 // One command makes the published tables and plots, accuracy.md and
 // accuracy-*.svg, anew (about three minutes on two cores):

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/crestdb/crest/bench/peers"
+	"github.com/crestdb/crest/bench/peers/counters"
 	"github.com/crestdb/crest/bench/truth"
 	"github.com/crestdb/crest/gateway/client"
 	"github.com/crestdb/crest/messages"
@@ -114,7 +114,7 @@ func (s *course) askPeers(v *survey, q *question, g *ground, i int) {
 	if g.fed == nil {
 		g.fed = gather(&s.events, g, q.cell)
 	}
-	for j := range peers.Kinds {
-		v.at(q.window, q.cell).peers[j].add(beside(&peers.Kinds[j], v.peerBytes, s.k, g.fed, g.tallies[i]))
+	for j := range counters.Kinds {
+		v.at(q.window, q.cell).peers[j].add(beside(&counters.Kinds[j], v.peerBytes, s.k, g.fed, g.tallies[i]))
 	}
 }

@@ -6,11 +6,11 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/crestdb/crest/bench/peers"
+	"github.com/crestdb/crest/bench/peers/counters"
 	"github.com/crestdb/crest/messages"
 )
 
-// engine is crest (0) or a peer (1 + its place in peers.Kinds).
+// engine is crest (0) or a peer (1 + its place in counters.Kinds).
 type engine int
 
 const crest engine = 0
@@ -19,7 +19,7 @@ func (e engine) line() line {
 	if e == crest {
 		return line{name: "crest"}
 	}
-	return line{name: peers.Kinds[e-1].Name, colour: int(e)}
+	return line{name: counters.Kinds[e-1].Name, colour: int(e)}
 }
 
 func (e engine) score(v *survey, in func(place) bool) *score {
@@ -33,7 +33,7 @@ func (e engine) score(v *survey, in func(place) bool) *score {
 func (c *config) engines() []engine {
 	engines := []engine{crest}
 	if c.besides() {
-		for i := range peers.Kinds {
+		for i := range counters.Kinds {
 			engines = append(engines, engine(i+1))
 		}
 	}
@@ -73,10 +73,10 @@ func (c *config) plots(all []*course) map[string]*chart {
 	}
 	for _, e := range c.engines() {
 		recall = append(recall, curve{e.line(), e, meanRecall})
-		if e == crest || peers.Kinds[e-1].Certain {
+		if e == crest || counters.Kinds[e-1].Certain {
 			certified = append(certified, curve{e.line(), e, meanCertified})
 		}
-		if e != crest && peers.Kinds[e-1].Bounded {
+		if e != crest && counters.Kinds[e-1].Bounded {
 			l := e.line()
 			l.name += ", 99 of 100"
 			width = append(width, curve{l, e, looseness(0.99)})

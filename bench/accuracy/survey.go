@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"slices"
 
-	"github.com/crestdb/crest/bench/peers"
+	"github.com/crestdb/crest/bench/peers/counters"
 	"github.com/crestdb/crest/bench/truth"
 	"github.com/crestdb/crest/gateway/api"
 	"github.com/crestdb/crest/messages"
@@ -54,7 +54,7 @@ type place struct {
 	kind   kind
 }
 
-// scores are crest's and, in the order of peers.Kinds, the peers'.
+// scores are crest's and, in the order of counters.Kinds, the peers'.
 type scores struct {
 	score score
 	peers []score
@@ -87,7 +87,7 @@ func newSurvey(memory string) *survey {
 func (s *survey) at(w messages.Window, c messages.Cell) *scores {
 	p := place{w, kindOf(c)}
 	if s.places[p] == nil {
-		s.places[p] = &scores{peers: make([]score, len(peers.Kinds))}
+		s.places[p] = &scores{peers: make([]score, len(counters.Kinds))}
 	}
 	return s.places[p]
 }

@@ -1,4 +1,4 @@
-// Package peers holds what others count the most frequent topics with, in a
+// Package counters holds what others count the most frequent topics with, in a
 // given number of bytes: a count-min sketch with a heap, Space-Saving, and
 // HeavyKeeper as Redis' TOPK does it. They are what crest's boards are laid
 // beside at equal memory.
@@ -9,7 +9,7 @@
 // What they state about their answers is judged as they state it: Space-Saving
 // bounds every count, a count-min bounds it with a probability, HeavyKeeper
 // does not.
-package peers
+package counters
 
 // Peer is a structure under comparison. It belongs to one goroutine.
 type Peer interface {

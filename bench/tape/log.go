@@ -1,0 +1,174 @@
+package tape
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+	"sync"
+
+	"github.com/crestdb/crest/messages"
+)
+
+// Layout says how a tape's events lie in a log.
+type Layout struct {
+	Partitions int
+	// Request is how many events one frame has: a request's.
+	Request int
+	// Flush is how many events come in between two flushes of a busy engine, 50
+	// to 100 ms apart. A Read brings no more of a partition than it has of
+	// those, however fast the engine is: what it combines in one delta is then
+	// what it would combine at that rate.
+	Flush int
+	// Keys: every frame has an Idempotency-Key.
+	Keys bool
+}
+
+// Log is a tape as an event log in memory: encoded records in frames, as a node
+// has them behind its gateway. It implements the log that actors.Engine reads.
+// Only what was released can be read.
+type Log struct {
+	identity   messages.LogIdentity
+	partitions []partition
+	frames     []messages.Position // ends behind every frame
+	perFrame   int
+
+	mu       sync.Mutex
+	released messages.Position
+	changed  chan struct{} // closed at the next release
+}
+
+// partition is the blocks of one; flush numbers the flush that each is of.
+type partition struct {
+	blocks []messages.ReadBlock
+	flush  []uint32
+}
+
+// Log encodes the tape; nothing of it is released yet.
+func (t *Tape) Log(l Layout) *Log {
+	id := messages.LogIdentity{
+		ID: messages.LogID{1}, Partitions: l.Partitions, Clock: messages.ClockEvent,
+		HashKey: [32]byte{1, 2, 3}, Settings: messages.DefaultSettings(),
+	}
+	g := &Log{
+		identity: id, partitions: make([]partition, l.Partitions), perFrame: l.Request,
+		released: make(messages.Position, l.Partitions), changed: make(chan struct{}),
+	}
+	routes, end, done := messages.NewRoutes(&id), make(messages.Position, l.Partitions), 0
+	route := make([]messages.Partition, len(t.Topics))
+	for i, name := range t.Topics {
+		route[i] = routes.Of([]byte(name))
+	}
+	frame := make([]messages.Block, l.Partitions)
+	for events := range slices.Chunk(t.Events, l.Request) {
+		for p := range frame {
+			frame[p] = messages.Block{Partition: messages.Partition(p)}
+		}
+		for i := range events {
+			e := &events[i]
+			b := &frame[route[e.Topic]]
+			b.Data = t.record(e).AppendTo(b.Data)
+			b.Records++
+		}
+		head := messages.ReadBlock{Kind: messages.FrameEvents, Stamp: events[len(events)-1].At}
+		home := messages.Partition(l.Partitions) // nobody's
+		if l.Keys {
+			head.Key = fmt.Sprintf("request-%d", len(g.frames))
+			head.BodyHash = messages.BodyHash{byte(len(g.frames)), byte(len(g.frames) >> 8), byte(len(g.frames) >> 16)}
+			home = routes.Home(head.Key)
+		}
+		g.append(frame, head, home, end, uint32(done/l.Flush))
+		done += len(events)
+	}
+	return g
+}
+
+// append adds a frame; end is what is behind the last, and moves on.
+func (g *Log) append(frame []messages.Block, head messages.ReadBlock, home messages.Partition, end messages.Position, flush uint32) {
+	start := slices.Clone(end)
+	written := func(b *messages.Block) bool { return b.Records > 0 || b.Partition == home }
+	for i := range frame {
+		if b := &frame[i]; written(b) {
+			end[b.Partition] += b.Span()
+		}
+	}
+	g.frames = append(g.frames, slices.Clone(end))
+	if head.Key != "" {
+		head.Position = end.AppendTo(nil, g.identity.ID)
+	}
+	for i := range frame {
+		b := &frame[i]
+		if !written(b) {
+			continue
+		}
+		block := head
+		block.Offset, block.Records, block.Data = start[b.Partition], b.Records, slices.Clone(b.Data)
+		p := &g.partitions[b.Partition]
+		p.blocks, p.flush = append(p.blocks, block), append(p.flush, flush)
+	}
+}
+
+func (t *Tape) record(e *Event) *messages.Record {
+	return &messages.Record{
+		Topic: []byte(t.Topics[e.Topic]), Category: []byte(CategoryName(e.Category)), Region: []byte(RegionName(e.Region)),
+		HasTime: true, Time: e.At, Count: 1,
+	}
+}
+
+// Identity is the log's.
+func (g *Log) Identity() messages.LogIdentity { return g.identity }
+
+// Release lets the first n events be read, rounded up to whole frames, and
+// returns the position behind them.
+func (g *Log) Release(n int) messages.Position {
+	end := g.frames[min((n+g.perFrame-1)/g.perFrame, len(g.frames))-1]
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	copy(g.released, end)
+	close(g.changed)
+	g.changed = make(chan struct{})
+	return slices.Clone(end)
+}
+
+// Ends implements the log.
+func (g *Log) Ends(pos messages.Position) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	copy(pos, g.released)
+}
+
+// Append implements the log: nothing comes to what is on a tape.
+func (g *Log) Append(context.Context, *messages.Frame, messages.Position) error {
+	return errors.New("append: a tape takes nothing")
+}
+
+// Read implements the log.
+func (g *Log) Read(ctx context.Context, p messages.Partition, from messages.Offset, b *messages.Batch) error {
+	for {
+		g.mu.Lock()
+		end, changed := g.released[p], g.changed
+		g.mu.Unlock()
+		if from < end {
+			g.partitions[p].read(p, from, end, b)
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// read fills b with what there is of one flush.
+func (p *partition) read(number messages.Partition, from, end messages.Offset, b *messages.Batch) {
+	first := sort.Search(len(p.blocks), func(i int) bool { return p.blocks[i].Offset >= from })
+	last := first
+	for last < len(p.blocks) && p.flush[last] == p.flush[first] && p.blocks[last].Offset < end {
+		last++
+	}
+	b.Partition, b.Blocks = number, append(b.Blocks[:0], p.blocks[first:last]...)
+	final := &p.blocks[last-1]
+	b.Next = final.Offset + final.Span()
+}

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Usage is what a node took of the machine so far.
+// Usage is what a process took of the machine so far.
 type Usage struct {
 	CPU      time.Duration // of all its threads
 	Resident int64         // bytes now
@@ -20,11 +20,14 @@ type Usage struct {
 const clockTick = 10 * time.Millisecond
 
 // Usage reads the node's account from /proc.
-func (n *Node) Usage() (Usage, error) {
-	dir := fmt.Sprintf("/proc/%d", n.cmd.Process.Pid)
+func (n *Node) Usage() (Usage, error) { return UsageOf(n.cmd.Process.Pid) }
+
+// UsageOf reads the account of any process.
+func UsageOf(pid int) (Usage, error) {
+	dir := fmt.Sprintf("/proc/%d", pid)
 	stat, err := os.ReadFile(dir + "/stat")
 	if err != nil {
-		return Usage{}, fmt.Errorf("usage of node: %w", err)
+		return Usage{}, fmt.Errorf("usage of process: %w", err)
 	}
 	// The name, which may hold blanks, ends with the last parenthesis; utime
 	// and stime are the 12th and 13th field behind it.
@@ -33,13 +36,13 @@ func (n *Node) Usage() (Usage, error) {
 	for _, f := range fields[11:13] {
 		ticks, err := strconv.ParseInt(string(f), 10, 64)
 		if err != nil {
-			return Usage{}, fmt.Errorf("usage of node: %w", err)
+			return Usage{}, fmt.Errorf("usage of process: %w", err)
 		}
 		u.CPU += time.Duration(ticks) * clockTick
 	}
 	status, err := os.ReadFile(dir + "/status")
 	if err != nil {
-		return Usage{}, fmt.Errorf("usage of node: %w", err)
+		return Usage{}, fmt.Errorf("usage of process: %w", err)
 	}
 	u.Resident, u.Peak = kilobytes(status, "VmRSS:"), kilobytes(status, "VmHWM:")
 	return u, nil

@@ -11,7 +11,7 @@ import (
 
 // cellBytes is what a busy cell takes beside its rows: its totals, also by slice,
 // do not leave.
-const cellBytes = 2 << 10
+const cellBytes = 5 << 9
 
 // TestBudgetIsKept: whatever takes the memory, a table holds little more than it
 // may, and that the totals of its cells take, at every moment.

@@ -61,6 +61,8 @@ func (t *Table) family(child bool, category, region NameID) uint32 {
 	if !child {
 		t.rows.plain[region] = append(t.rows.plain[region], f)
 		f.wide = t.watches.byCell[cell{any: true, region: region}]
+	} else {
+		t.rows.children[region] = append(t.rows.children[region], f)
 	}
 	return i
 }

@@ -48,7 +48,7 @@ func (t *Table) Room() int64 { return t.room() }
 // Sweep tells how the sweep is doing.
 func (t *Table) Sweep() string {
 	s := &t.sweep
-	return fmt.Sprintf("heat %.3g, rounds %d, looked %d, left %d, batches %d", s.heat, s.rounds, s.looked, s.left, s.batches)
+	return fmt.Sprintf("heat %.3g, rounds %d, looked %d, left %d, batches %d", [2]float64{s.kinds[0].limit, s.kinds[1].limit}, s.rounds, s.looked, s.left, s.batches)
 }
 
 // SetCredit sets how many entries may be read in merges; below 0, so many are

@@ -108,9 +108,9 @@ type rows struct {
 	pages    []page
 	families []*family
 	byKey    familyIndex
-	// plain are the plain families by region.
-	plain map[NameID][]*family
-	n     int
+	// plain are the plain families by region, children the others.
+	plain, children map[NameID][]*family
+	n               int
 	// ghosts is the page that the next ghost goes to.
 	ghosts uint32
 	// ghostRows is how many of n are ghosts.
@@ -127,10 +127,11 @@ type rows struct {
 
 func newRows(bounded bool) rows {
 	return rows{
-		bounded: bounded,
-		pages:   make([]page, 1), // page 0 stays empty: row 0 is no row
-		byKey:   familyIndex(nil).grown(nil),
-		plain:   make(map[NameID][]*family),
+		bounded:  bounded,
+		pages:    make([]page, 1), // page 0 stays empty: row 0 is no row
+		byKey:    familyIndex(nil).grown(nil),
+		plain:    make(map[NameID][]*family),
+		children: make(map[NameID][]*family),
 	}
 }
 
@@ -140,6 +141,14 @@ func (r *rows) at(id rowID) *row { return r.pages[id>>pageShift].at(id) }
 func (r *rows) since(id rowID) admission {
 	p := &r.pages[id>>pageShift]
 	return p.since[p.index(id)]
+}
+
+// count is how many rows a family has.
+func (r *rows) count(f *family) (n int) {
+	for _, p := range f.pages {
+		n += len(r.pages[p].rows)
+	}
+	return n
 }
 
 func (r *rows) familyOf(id rowID) *family { return r.families[r.pages[id>>pageShift].family] }

@@ -1,37 +1,27 @@
 package window
 
-import (
-	"math"
-	"math/bits"
-)
-
-// sweep finds the rows that are to leave: the coldest. How hot a row is, is the
-// greatest, over the windows and the cells it is a row of, of its count over
-// the 100th count of that cell (over 1 in a cell with fewer rows). What matters
-// is never how recent a row is: a board of a long window would lose its rows.
-//
-// It goes region by region, first measuring the cells' 100th counts, then
-// letting go what is colder than heat, in portions of some pages, round and
-// round. heat follows from what the rows looked at lately were like.
+// sweep finds the rows that are to leave: the coldest. It goes region by region,
+// first measuring the cells' 100th counts, then letting go what is colder than a
+// limit, in portions of some pages, round and round. The limit follows from how
+// hot the rows were that it looked at lately, topics' and regional ones apart.
 type sweep struct {
-	region    NameID
-	phase     phase
-	pages     []uint32 // of the region at hand: plain ones first
-	plain     int      // how many
-	at        int
-	cells     []cellHeat   // any category, then by category
-	heat      [2]float64   // of topics' rows, of regional ones
-	rounds    int          // complete ones
-	of, freed [2]int       // rows in this round, and those that left
-	looked    int          // rows that could have, ever
-	steps     int          // places looked at, ever, and what goes with it
-	want      int          // how many rows the next batch should have
-	seen      [2]histogram // heats of the rows looked at lately
-	boost     [2]float64   // of the heats, while rounds free too little
-	lift      float64      // of topics' rows' heat, while they are much colder
-	left      int          // rows so far
-	batches   int
-	batch     leaving
+	region  NameID
+	phase   phase
+	pages   []uint32 // of the region at hand: plain ones first
+	plain   int      // how many
+	at      int
+	any     cellHeat   // of the region at hand
+	cells   []cellHeat // of the region's categories that have rows
+	cellOf  []uint32   // by category: its index in cells + 1
+	kinds   [2]heats   // topics' rows, regional ones
+	nth     int        // the place of a row that is as hot as 1
+	rounds  int        // complete ones
+	looked  int        // rows that could have left, ever
+	steps   int        // places looked at, ever, and what goes with it
+	want    int        // how many rows the next batch should have
+	left    int        // rows so far
+	batches int
+	batch   leaving
 }
 
 type phase uint8
@@ -42,34 +32,22 @@ const (
 	choose
 )
 
-// histogram counts rows by how great something is: buckets steps a doubling.
-type histogram [64 * steps]uint32
-
-const steps = 4
-
-// bucket is the logarithm of n ≥ 1.
-func bucket(n uint64) int {
-	b := bits.Len64(n) - 1
-	return b*steps + int((n<<(63-b))<<1>>62)
+func newSweep() sweep {
+	s := sweep{nth: 100}
+	for k := range s.kinds {
+		s.kinds[k].share = heatShare
+	}
+	return s
 }
-
-// least is the smallest number of a bucket.
-func least(b int) float64 {
-	return math.Ldexp(1+float64(b%steps)/steps, b/steps)
-}
-
-// cellHeat is what makes a row of a cell hot.
-type cellHeat struct {
-	counts    [windows][64 * steps]uint8 // rows by count; 255: that many or more
-	hundredth [windows]float64
-	cut       [windows]uint64 // rows below it in every window are cold
-	rows      int
-}
-
-const cellHeatBytes = int64(windows * (64*steps + 16))
 
 func (s *sweep) bytes() int64 {
-	return int64(cap(s.cells))*cellHeatBytes + int64(cap(s.pages))*4 + int64(cap(s.batch.rows))*leaverBytes + int64(cap(s.batch.chosen))*goerBytes
+	n := int64(cap(s.cells))*cellHeatBytes + int64(cap(s.pages)+cap(s.cellOf))*4 + int64(cap(s.batch.rows))*leaverBytes + int64(cap(s.batch.chosen))*goerBytes
+	for i := range s.cells {
+		if s.cells[i].counts != nil {
+			n += cellCountsBytes
+		}
+	}
+	return n
 }
 
 const (
@@ -78,15 +56,16 @@ const (
 	// leaveRows is how many rows leave together, fewer where so many would take
 	// more than 1/leaveShare of the memory while they do.
 	leaveRows  = 2048
-	leaveLeast = 128
+	leaveLeast = 32
 	leaveShare = 64
 	// lookMost places and lookPerRow for each new row are looked at at a time.
 	lookMost   = 1 << 16
-	lookPerRow = 2 * heatShare
+	lookPerRow = 16
 	// compactMost is how many chunks of names are compacted at a time.
-	compactMost = 4
-	// A round should let one row in heatShare go.
-	heatShare = 8
+	compactMost = 32
+	// heatShare is the part of the rows looked at that should leave in a round.
+	heatShare             = 1.0 / 8
+	shareLeast, shareMost = 1.0 / 64, 1.0 / 2
 )
 
 // shrink makes rows leave while the table holds more than it may; newRows have
@@ -190,27 +169,58 @@ func (t *Table) portion() {
 	}
 }
 
-// gatherRegion lists the pages of a region.
+// gatherRegion lists the pages of a region, and its cells.
 func (t *Table) gatherRegion() {
 	s := &t.sweep
-	s.at, s.pages, s.cells = 0, s.pages[:0], s.cells[:0]
-	plain := t.rows.plain[s.region]
-	for _, f := range plain {
+	s.at, s.pages = 0, s.pages[:0]
+	clear(s.cells)
+	s.cells = s.cells[:0]
+	clear(s.cellOf)
+	s.any = cellHeat{}
+	for _, f := range t.rows.plain[s.region] {
 		s.pages = append(s.pages, f.pages...)
+		s.any.rows += t.rows.count(f)
+		s.addCell(f.category, t.rows.count(f))
 	}
-	s.plain = len(s.pages)
-	if s.plain == 0 {
+	if s.plain = len(s.pages); s.plain == 0 {
 		return
 	}
-	n := t.categories.Len() + int(firstName)
-	for c := range n {
-		if f := t.rows.family(true, NameID(c), s.region); f != nil {
-			s.pages = append(s.pages, f.pages...)
-		}
+	for _, f := range t.rows.children[s.region] {
+		s.pages = append(s.pages, f.pages...)
+		s.addCell(f.category, t.rows.count(f))
 	}
-	for range n + 1 {
+	for i := range s.cells {
+		s.begin(&s.cells[i])
+	}
+	s.begin(&s.any)
+}
+
+// addCell adds rows to the cell of a category.
+func (s *sweep) addCell(category NameID, rows int) {
+	if n := int(category) + 1; n > len(s.cellOf) {
+		s.cellOf = append(s.cellOf, make([]uint32, n-len(s.cellOf))...)
+	}
+	if s.cellOf[category] == 0 {
 		s.cells = append(s.cells, cellHeat{})
+		s.cellOf[category] = uint32(len(s.cells))
 	}
+	s.cells[s.cellOf[category]-1].rows += rows
+}
+
+// begin makes ready to measure a cell, if it has enough rows.
+func (s *sweep) begin(c *cellHeat) {
+	if c.rows >= s.nth {
+		c.counts = new(cellCounts)
+	}
+}
+
+// cell is what is known of a category's cell; one that is younger than the
+// measuring is taken for the one of all categories.
+func (s *sweep) cell(category NameID) *cellHeat {
+	if int(category) < len(s.cellOf) && s.cellOf[category] != 0 {
+		return &s.cells[s.cellOf[category]-1]
+	}
+	return &s.any
 }
 
 // measurePage counts the rows of a page in the cells they are rows of.
@@ -220,79 +230,49 @@ func (t *Table) measurePage(p uint32) {
 	if pg.region != s.region {
 		return // its rows have left since
 	}
-	f := t.rows.families[pg.family]
-	any, narrow := s.cell(true, NoName), s.cell(false, f.category)
+	narrow := s.cell(pg.category)
 	for i := range pg.rows {
 		r := &pg.rows[i]
-		if !f.child {
-			any.count(r)
+		if !pg.child {
+			s.any.count(r)
 		}
-		if f.child || r.link == 0 {
+		if (pg.child || r.link == 0) && narrow != &s.any {
 			narrow.count(r)
 		}
 	}
 }
 
-// cell is what is known of a cell; one that is younger than the measuring
-// shares with category "other".
-func (s *sweep) cell(any bool, category NameID) *cellHeat {
-	switch {
-	case any:
-		return &s.cells[0]
-	case 1+int(category) < len(s.cells):
-		return &s.cells[1+category]
+// kind is that of the region at hand.
+func (s *sweep) kind() *heats {
+	if s.region == NoName {
+		return &s.kinds[0]
 	}
-	return &s.cells[1+OtherName]
-}
-
-func (c *cellHeat) count(r *row) {
-	c.rows++
-	for w := range windows {
-		if n := r.in(w); n > 0 {
-			if b := &c.counts[w][bucket(n)]; *b < math.MaxUint8 {
-				*b++
-			}
-		}
-	}
+	return &s.kinds[1]
 }
 
 // setCuts ends the measuring of a region.
 func (t *Table) setCuts() {
 	s := &t.sweep
-	s.setHeat()
+	kind := s.kind()
+	if kind.limit = 0; s.rounds > 0 {
+		kind.setLimit()
+	}
+	s.any.measured(s.nth)
+	s.any.setCuts(kind.limit)
+	if s.region == NoName {
+		s.any.protect(s.nth)
+	}
 	for i := range s.cells {
-		c := &s.cells[i]
-		for w := range windows {
-			c.hundredth[w] = 1
-			if c.rows < 100 {
-				continue
-			}
-			for b, n := len(c.counts[w])-1, 0; b >= 0; b-- {
-				if n += int(c.counts[w][b]); n >= 100 {
-					c.hundredth[w] = least(b)
-					break
-				}
-			}
-		}
-		for w := range windows {
-			c.cut[w] = uint64(min(math.Ceil(s.heat[s.kind()]*c.hundredth[w]), 1<<63))
-		}
+		s.cells[i].measured(s.nth)
+		s.cells[i].setCuts(kind.limit)
 	}
 	for _, f := range t.rows.plain[s.region] {
-		any, narrow := s.cell(true, NoName), s.cell(false, f.category)
+		narrow := s.cell(f.category)
 		for w := range windows {
-			f.cuts.by[w] = uint32(min(any.cut[w], narrow.cut[w], math.MaxUint32))
+			f.cuts.by[w] = min(s.any.cut[w], narrow.cut[w])
 		}
 		f.cuts.at = admissionAt(t.line.open)
 	}
-}
-
-// kind is whose rows the region at hand has: topics' (0) or regional ones.
-func (s *sweep) kind() int {
-	if s.region == NoName {
-		return 0
-	}
-	return 1
 }
 
 // reserved tells whether no row of the region at hand is to leave. Topics' rows
@@ -307,32 +287,6 @@ func (t *Table) topicsHaveLittle() bool {
 	return 4*t.rows.topical < t.rows.n-t.rows.ghostRows
 }
 
-// setHeat chooses the heat from what was seen lately.
-func (s *sweep) setHeat() {
-	k := s.kind()
-	s.heat[k] = 0
-	if s.rounds == 0 {
-		return
-	}
-	seen := &s.seen[k]
-	total := uint32(0)
-	for _, n := range seen {
-		total += n
-	}
-	want, n, b := total/heatShare, uint32(0), 0
-	for b < len(seen)-1 && n+seen[b] <= want {
-		n += seen[b]
-		b++
-	}
-	s.heat[k] = max(s.boost[k], 1) * least(b+1) / heatOne
-	if k == 0 {
-		s.heat[k] *= max(s.lift, 1)
-	}
-}
-
-// heatOne is a heat of 1 in the histogram of heats.
-const heatOne = 1 << 20
-
 // choosePage takes the cold rows of a page into the batch.
 func (t *Table) choosePage(p uint32) {
 	s, pg := &t.sweep, &t.rows.pages[p]
@@ -340,60 +294,59 @@ func (t *Table) choosePage(p uint32) {
 	if pg.region != s.region || pg.child {
 		return
 	}
+	kind := s.kind()
+	mask := sampled(t.rows.n)
 	for i := range pg.rows {
 		r := &pg.rows[i]
 		if s.region == NoName && t.topics.at(r.topic).regions > 0 {
 			continue
 		}
 		s.looked++
-		s.of[s.kind()]++
-		if i&7 == int(p&7) {
-			s.seen[s.kind()][bucket(uint64(1+t.heatOf(pg, r)*heatOne))]++
+		if (uint32(i)^p)&mask == 0 {
+			kind.see(t.heatOf(pg, r))
 		}
-		if t.cold(pg, r) {
-			s.freed[s.kind()]++
+		if t.cold(pg, r) && (s.region != NoName || s.any.spares(r, s.nth)) {
+			kind.freed++
 			s.batch.add(t, pg.id(p, i))
 		}
 	}
 }
 
-// cold tells whether a plain row and its children are below the cut.
+// sampled is a mask of the rows whose heat is noted: all of few, one in eight of
+// many.
+func sampled(rows int) uint32 {
+	if rows < 1<<14 {
+		return 0
+	}
+	return 7
+}
+
+// cold tells whether a plain row and its children are colder than the limit.
 func (t *Table) cold(pg *page, r *row) bool {
 	s := &t.sweep
-	if !s.cell(true, NoName).cold(r) {
+	if !s.any.cold(r) {
 		return false
 	}
 	if r.link == 0 {
-		return s.cell(false, pg.category).cold(r)
+		return s.cell(pg.category).cold(r)
 	}
 	for link := r.link; link != 0; link = t.rows.at(link).link {
-		if !s.cell(false, t.rows.familyOf(link).category).cold(t.rows.at(link)) {
+		if !s.cell(t.rows.familyOf(link).category).cold(t.rows.at(link)) {
 			return false
 		}
 	}
 	return true
 }
 
-func (c *cellHeat) cold(r *row) bool {
-	for w := range windows {
-		if r.in(w) >= c.cut[w] {
-			return false
-		}
-	}
-	return true
-}
-
-// heatOf is how hot a plain row is, without its children.
-func (t *Table) heatOf(pg *page, r *row) (heat float64) {
+// heatOf is how hot a plain row and its children are.
+func (t *Table) heatOf(pg *page, r *row) float64 {
 	s := &t.sweep
-	any, narrow := s.cell(true, NoName), s.cell(false, pg.category)
-	for w := range windows {
-		n := r.in(w)
-		h := float64(n) / any.hundredth[w]
-		if r.link == 0 {
-			h = max(h, float64(n)/narrow.hundredth[w])
-		}
-		heat = max(heat, h)
+	heat := s.any.heatOf(r)
+	if r.link == 0 {
+		return max(heat, s.cell(pg.category).heatOf(r))
+	}
+	for link := r.link; link != 0; link = t.rows.at(link).link {
+		heat = max(heat, s.cell(t.rows.familyOf(link).category).heatOf(t.rows.at(link)))
 	}
 	return heat
 }
@@ -407,36 +360,40 @@ func (t *Table) nextRegion() {
 	}
 	s.region = 0
 	s.rounds++
-	// A round should let a part of all go; where it did not, the kind that held,
-	// and if none did, regional rows: there are few that many topics' wait for.
-	tooFew := s.rounds > 1 && 4*heatShare*(s.freed[0]+s.freed[1]) <= t.rows.n-t.rows.ghostRows
-	held := [2]bool{4*heatShare*s.freed[0] <= s.of[0], 4*heatShare*s.freed[1] <= s.of[1]}
-	held[1] = held[1] || !held[0]
-	for k := range s.boost {
-		if tooFew && held[k] {
-			s.boost[k] = 2 * max(s.boost[k], 1)
-		} else {
-			s.boost[k] = 1
-		}
-	}
-	s.of, s.freed = [2]int{}, [2]int{}
 	t.balance()
-	for k := range s.seen {
-		for b := range s.seen[k] {
-			s.seen[k][b] /= 2
-		}
+	for k := range s.kinds {
+		s.kinds[k].age()
 	}
 }
 
-// balance lifts the heat of topics' rows step by step while most rows are theirs:
-// as each kind loses a part of its own, one could crowd the other out.
+// balance sets how many rows of each kind are to leave in a round: more of
+// topics' while a third of all are theirs, since one kind could crowd the other
+// out; and more of regional ones while they are few and topics' wait for them.
 func (t *Table) balance() {
 	s := &t.sweep
-	if 3*t.rows.topical > t.rows.n-t.rows.ghostRows && !t.reserved() {
-		s.lift = min(liftMost, liftStep*max(s.lift, 1))
+	topics, regional := &s.kinds[0], &s.kinds[1]
+	rows := t.rows.n - t.rows.ghostRows
+	few := s.rounds > 1 && 4*(topics.freed+regional.freed) <= int(heatShare*float64(rows))
+	if 3*t.rows.topical > rows {
+		topics.raise()
 	} else {
-		s.lift = max(1, s.lift/liftStep)
+		topics.restore()
+	}
+	if few {
+		regional.raise()
+	} else {
+		regional.restore()
 	}
 }
 
-const liftStep, liftMost = 1.5, 1 << 10
+func (h *heats) raise() { h.share = min(shareMost, 2*h.share) }
+func (h *heats) lower() { h.share = max(shareLeast, h.share/2) }
+
+// restore brings the share nearer to what it was.
+func (h *heats) restore() {
+	if h.share > heatShare {
+		h.share = max(heatShare, h.share/2)
+	} else {
+		h.share = min(heatShare, h.share*2)
+	}
+}

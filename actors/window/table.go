@@ -65,6 +65,7 @@ func New(cfg Config) *Table {
 		first:      maxMoment,
 		watches:    newWatches(),
 		hidden:     newHidden(&cfg),
+		sweep:      newSweep(),
 	}
 	t.line.most = spareIn(cfg.Memory)
 	t.line.tight = cfg.Memory > 0

@@ -38,9 +38,11 @@ type topic struct {
 }
 
 const (
-	topicShift = 9  // 512 records a chunk
-	arenaShift = 14 // 16 KiB a chunk, 4 GiB in all
+	topicShift = 8  // 256 records a chunk
+	arenaShift = 13 // 8 KiB a chunk, 4 GiB in all
 	topicBytes = 32
+	// chunkHeader is what a chunk takes beside what is in it.
+	chunkHeader = 32
 	// nameHead is before each name in the arena: whose it is, and its length.
 	nameHead = 6
 )
@@ -81,7 +83,7 @@ func (t *topics) add(hash uint64, name []byte) topicID {
 		id, t.spare = t.spare[n-1], t.spare[:n-1]
 	} else if t.n>>topicShift == len(t.chunks) {
 		t.chunks = append(t.chunks, make([]topic, 1<<topicShift))
-		t.bytes += topicBytes << topicShift
+		t.bytes += topicBytes<<topicShift + chunkHeader
 	}
 	t.n++
 	t.names += nameHead + int64(len(name))
@@ -129,7 +131,7 @@ func (t *topics) openChunk() {
 		t.arena, t.dead = append(t.arena, nil), append(t.dead, 0)
 	}
 	t.arena[t.open] = make([]byte, 0, 1<<arenaShift)
-	t.bytes += 1 << arenaShift
+	t.bytes += 1<<arenaShift + chunkHeader
 }
 
 // compactFrom is how many bytes of a chunk must be dead for the others to move.
@@ -159,5 +161,5 @@ func (t *topics) compact() {
 	t.gone -= int64(t.dead[c])
 	t.arena[c], t.dead[c] = nil, 0
 	t.empty = append(t.empty, c)
-	t.bytes -= 1 << arenaShift
+	t.bytes -= 1<<arenaShift + chunkHeader
 }

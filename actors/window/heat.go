@@ -1,0 +1,180 @@
+package window
+
+import (
+	"math"
+	"math/bits"
+)
+
+// How hot a row is, is the greatest, over the windows and the cells it is a row
+// of, of its count over what is usual there: the 100th count of the cell, or the
+// middle one where there are fewer than 200 (the geometric mean for few rows). So
+// when memory is short every cell loses its lower half first. What matters is never
+// how recent a row is: a board of a long window would lose its rows.
+
+// histogram counts rows by how great something is: buckets steps a doubling.
+type histogram [64 * steps]uint32
+
+const steps = 4
+
+// bucket is the logarithm of n ≥ 1.
+func bucket(n uint64) int {
+	b := bits.Len64(n) - 1
+	return b*steps + int((n<<(63-b))<<1>>62)
+}
+
+// least is the smallest number of a bucket.
+func least(b int) float64 {
+	return math.Ldexp(1+float64(b%steps)/steps, b/steps)
+}
+
+// next is where the bucket behind that of n begins.
+func next(n float64) float64 { return least(bucket(uint64(n)) + 1) }
+
+// cellHeat is what makes a row of a cell hot.
+type cellHeat struct {
+	rows   int
+	counts *cellCounts      // nil: few rows
+	sum    [windows]uint32  // of the buckets of rows' counts
+	n      [windows]uint32  // of rows with a count
+	kept   [windows]uint32  // rows with a usual count or more
+	usual  [windows]float32 // count that is as hot as 1
+	cut    [windows]uint32  // rows below it in every window are cold
+}
+
+// cellCounts is a cell's rows by count, per window.
+type cellCounts [windows][64 * steps]uint16
+
+const (
+	cellHeatBytes   = int64(16 + 20*windows)
+	cellCountsBytes = int64(2 * windows * 64 * steps)
+)
+
+func (c *cellHeat) count(r *row) {
+	for w := range windows {
+		n := r.in(w)
+		if n == 0 {
+			continue
+		}
+		b := bucket(n)
+		c.sum[w] += uint32(b)
+		c.n[w]++
+		if c.counts != nil && c.counts[w][b] < math.MaxUint16 {
+			c.counts[w][b]++
+		}
+	}
+}
+
+// measured ends the measuring: the nth count is usual, if there are twice as many.
+func (c *cellHeat) measured(nth int) {
+	for w := range windows {
+		c.usual[w], c.kept[w] = 1, c.n[w]
+		if c.counts == nil || int(c.n[w]) < nth {
+			continue
+		}
+		for b, n := len(c.counts[w])-1, 0; b >= 0; b-- {
+			if n += int(c.counts[w][b]); n >= nth {
+				c.usual[w], c.kept[w] = float32(least(b)), uint32(n)
+				break
+			}
+		}
+	}
+	c.counts = nil
+}
+
+// setCuts says from which count on a row is at least so hot.
+func (c *cellHeat) setCuts(heat float64) {
+	for w := range windows {
+		c.cut[w] = uint32(min(math.Ceil(heat*float64(c.usual[w])), math.MaxUint32))
+	}
+}
+
+func (c *cellHeat) cold(r *row) bool {
+	for w := range windows {
+		if r.in(w) >= uint64(c.cut[w]) {
+			return false
+		}
+	}
+	return true
+}
+
+// protect lets none of the first nth rows be cold in any window, as far as the
+// buckets tell them from the others; where fewer have a count, all are first.
+func (c *cellHeat) protect(nth int) {
+	for w := range windows {
+		least := uint32(1)
+		if int(c.n[w]) >= nth {
+			least = uint32(min(math.Ceil(next(float64(c.usual[w]))), math.MaxUint32))
+		}
+		c.cut[w] = min(c.cut[w], least)
+	}
+}
+
+// spares tells whether nth rows with no smaller count are left in each window
+// once a row is gone, and takes it for gone then.
+func (c *cellHeat) spares(r *row, nth int) bool {
+	for w := range windows {
+		if n := r.in(w); n > 0 && float32(n) >= c.usual[w] && int(c.kept[w]) <= nth {
+			return false
+		}
+	}
+	for w := range windows {
+		if n := r.in(w); n > 0 && float32(n) >= c.usual[w] {
+			c.kept[w]--
+		}
+	}
+	return true
+}
+
+// heatOf is how hot a row is in the cell.
+func (c *cellHeat) heatOf(r *row) (heat float64) {
+	for w := range windows {
+		heat = max(heat, float64(r.in(w))/float64(c.usual[w]))
+	}
+	return heat
+}
+
+// heats is how hot rows of one kind were that were looked at lately.
+type heats struct {
+	seen  histogram
+	share float64 // of them, the coldest, are to leave in a round
+	limit float64 // what is colder leaves
+	// of rows were looked at in this round, and freed of them left.
+	of, freed int
+}
+
+const (
+	heatOne  = 1 << 20 // a heat of 1 in the histogram
+	heatUnit = 16      // what a row counts there: halves are kept
+)
+
+func (h *heats) see(heat float64) {
+	h.of++
+	h.seen[bucket(uint64(1+heat*heatOne))] += heatUnit
+}
+
+// setLimit chooses the limit so that the share of what was seen is colder.
+func (h *heats) setLimit() {
+	total := uint32(0)
+	for _, n := range h.seen {
+		total += n
+	}
+	h.limit = 0
+	if total == 0 {
+		return
+	}
+	want, n := uint32(float64(total)*h.share), uint32(0)
+	for b, here := range h.seen {
+		if n += here; n > want {
+			h.limit = least(b+1) / heatOne
+			return
+		}
+	}
+}
+
+// age halves what was seen.
+func (h *heats) age() {
+	for b := range h.seen {
+		h.seen[b] /= 2
+	}
+	h.of, h.freed = 0, 0
+}

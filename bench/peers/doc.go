@@ -23,9 +23,9 @@
 //	count-min/...     a count-min sketch with a heap of the first 100, on one core
 //
 // The first three quarters of the stream come as fast as they are taken: events
-// per second and CPU are of those. While the last quarter comes, boards of 100
-// rows are read at -reads a second, at fixed times, so that a late answer counts
-// from when it was due. In the end the tops of the whole stream are compared with
+// per second and CPU are of those. Then, for at most -for, events come at half of
+// that rate while boards of 100 rows are read at -reads a second, at fixed times,
+// so that a late answer counts from when it was due. In the end the tops of the whole stream are compared with
 // the truth; the command fails if anything that crest said of them is false.
 //
 // -cpuprofile writes a profile of what runs in this process; bench/budget splits

@@ -54,8 +54,19 @@ func (s engineSubject) drive(ctx context.Context, t *trial, log *tape.Log, memor
 	r.reads, err = t.reading(ctx, func(ctx context.Context, _ int, q question) error {
 		_, err := e.Board(ctx, &messages.BoardQuery{Window: q.window, Cell: q.cell, K: boardRows})
 		return err
-	}, func() error { return log.Count(ctx, e, t.events) })
+	}, func() error {
+		for n, p := 0, half(r); n < t.secondPart(r); n += t.request {
+			if err := p.wait(ctx, n); err != nil {
+				return err
+			}
+			log.Release(t.firstPart() + n + t.request)
+		}
+		return nil
+	})
 	if err != nil {
+		return err
+	}
+	if err := log.Count(ctx, e, t.events); err != nil {
 		return err
 	}
 	used := e.MemoryUsed()

@@ -91,7 +91,7 @@ func (s httpSubject) drive(ctx context.Context, t *trial, v *server) (*reading, 
 		return nil, err
 	}
 	start, own := time.Now(), ownCPU()
-	if err := s.send(ctx, t, v, first, 0); err != nil {
+	if err := s.send(ctx, t, v, first, 0, pace{}); err != nil {
 		return nil, err
 	}
 	elapsed, own := time.Since(start), ownCPU()-own
@@ -100,10 +100,14 @@ func (s httpSubject) drive(ctx context.Context, t *trial, v *server) (*reading, 
 		return nil, err
 	}
 	r.paces(events, elapsed, after.CPU-before.CPU, own)
+	sent := len(first) + t.secondPart(r)/t.request
 	r.reads, err = t.reading(ctx, readOverHTTP(v.Addr()), func() error {
-		return s.send(ctx, t, v, bodies[len(first):], len(first))
+		return s.send(ctx, t, v, bodies[len(first):sent], len(first), half(r))
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := s.send(ctx, t, v, bodies[sent:], sent, pace{}); err != nil {
 		return nil, err
 	}
 	return r, s.look(ctx, t, v, r)
@@ -111,7 +115,7 @@ func (s httpSubject) drive(ctx context.Context, t *trial, v *server) (*reading, 
 
 // send sends bodies and waits until all of them are counted; from is the number
 // of the first.
-func (s httpSubject) send(ctx context.Context, t *trial, v *server, bodies [][]byte, from int) error {
+func (s httpSubject) send(ctx context.Context, t *trial, v *server, bodies [][]byte, from int, p pace) error {
 	var next atomic.Int64
 	g, gctx := errgroup.WithContext(ctx)
 	for range t.connections {
@@ -120,6 +124,9 @@ func (s httpSubject) send(ctx context.Context, t *trial, v *server, bodies [][]b
 				i := int(next.Add(1) - 1)
 				if i >= len(bodies) {
 					return nil
+				}
+				if err := p.wait(gctx, i*t.request); err != nil {
+					return err
 				}
 				e := &client.Events{Body: bodies[i], ContentType: client.NDJSON}
 				if s.msgpack {
@@ -265,4 +272,3 @@ func budgetFor(engine int64) int64 {
 	}
 	return c.Memory
 }
-

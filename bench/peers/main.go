@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/crestdb/crest/bench"
 	"github.com/crestdb/crest/bench/tape"
@@ -33,6 +34,7 @@ type config struct {
 	flush       int
 	pipeline    int
 	reads       float64
+	readFor     time.Duration
 
 	built string // folder to remove, if the binary was built here
 	need  int64  // bytes that crest's engine took with everything kept, once known
@@ -72,7 +74,8 @@ func parse(args []string, w io.Writer) (*config, []subject, error) {
 	f.IntVar(&c.partitions, "partitions", 16, "crest: shards")
 	f.IntVar(&c.flush, "flush", 100_000, "crest/engine: events between two flushes, where the subject names no rate; redis: events that a client combines")
 	f.IntVar(&c.pipeline, "pipeline", 1000, "redis: commands sent at once, on each of two connections")
-	f.Float64Var(&c.reads, "reads", 100, "boards read per second while the last quarter comes")
+	f.Float64Var(&c.reads, "reads", 100, "boards read per second")
+	f.DurationVar(&c.readFor, "for", 10*time.Second, "how long they are read at most")
 	f.Usage = func() {
 		fmt.Fprintln(w, "usage: peers [flags] [SUBJECT ...]\nsubjects:", strings.Join(names(subjects), " "))
 		f.PrintDefaults()
@@ -91,6 +94,8 @@ func parse(args []string, w io.Writer) (*config, []subject, error) {
 		return nil, nil, errors.New("-request (at most 10,000), -connections, -flush, -pipeline: want at least 1")
 	case c.partitions < 1 || c.partitions > 1024:
 		return nil, nil, fmt.Errorf("-partitions %d: want 1 to 1,024", c.partitions)
+	case c.readFor < 100*time.Millisecond:
+		return nil, nil, fmt.Errorf("-for %v: want at least 100ms", c.readFor)
 	case c.reads <= 0 || c.reads > 1e6:
 		return nil, nil, fmt.Errorf("-reads %v: want above 0, at most 1,000,000", c.reads)
 	}

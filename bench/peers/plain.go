@@ -106,7 +106,7 @@ func measureCountMin(_ context.Context, t *trial) (*reading, error) {
 		sketch := counters.Kinds[0].New(countMinBytes, boardRows)
 		return &plain{
 			cells: 1,
-			add: func(e *tape.Event) { sketch.Add(t.tape.Topics[e.Topic], 1) },
+			add:   func(e *tape.Event) { sketch.Add(t.tape.Topics[e.Topic], 1) },
 			board: func(question) []row {
 				var rows []row
 				for _, r := range sketch.Board(boardRows).Rows {

@@ -43,7 +43,7 @@ func (s redisSubject) measure(ctx context.Context, t *trial) (r *reading, err er
 		return nil, err
 	}
 	start, own := time.Now(), ownCPU()
-	if err := s.send(ctx, t, server.addr, t.tape.Events[:events]); err != nil {
+	if err := s.send(ctx, t, server.addr, t.tape.Events[:events], pace{}); err != nil {
 		return nil, err
 	}
 	elapsed, own := time.Since(start), ownCPU()-own
@@ -52,14 +52,18 @@ func (s redisSubject) measure(ctx context.Context, t *trial) (r *reading, err er
 		return nil, err
 	}
 	r.paces(events, elapsed, after.CPU-before.CPU, own)
-	if err := s.read(ctx, t, server.addr, r, t.tape.Events[events:]); err != nil {
+	second := events + t.secondPart(r)
+	if err := s.read(ctx, t, server.addr, r, t.tape.Events[events:second]); err != nil {
+		return nil, err
+	}
+	if err := s.send(ctx, t, server.addr, t.tape.Events[second:], pace{}); err != nil {
 		return nil, err
 	}
 	return r, s.look(t, server, r)
 }
 
-// read reads boards while the rest of the events comes.
-func (s redisSubject) read(ctx context.Context, t *trial, addr string, r *reading, rest []tape.Event) error {
+// read reads boards while events come.
+func (s redisSubject) read(ctx context.Context, t *trial, addr string, r *reading, events []tape.Event) error {
 	var conns [readers]*redisConn
 	for i := range conns {
 		c, err := dialRedis(addr)
@@ -76,7 +80,7 @@ func (s redisSubject) read(ctx context.Context, t *trial, addr string, r *readin
 		}
 		_, err := conns[reader].ask("ZREVRANGE", keyOf(q.window, q.cell), "0", strconv.Itoa(boardRows-1), "WITHSCORES")
 		return err
-	}, func() error { return s.send(ctx, t, addr, rest) })
+	}, func() error { return s.send(ctx, t, addr, events, half(r)) })
 	return err
 }
 
@@ -118,7 +122,8 @@ func (s redisSubject) look(t *trial, server *redisServer, r *reading) error {
 
 // send writes the increments of events over all connections and waits for
 // every reply.
-func (s redisSubject) send(ctx context.Context, t *trial, addr string, events []tape.Event) error {
+func (s redisSubject) send(ctx context.Context, t *trial, addr string, events []tape.Event, p pace) error {
+	p.perSecond /= writers
 	g, ctx := errgroup.WithContext(ctx)
 	for w := range writers {
 		g.Go(func() error {
@@ -129,7 +134,7 @@ func (s redisSubject) send(ctx context.Context, t *trial, addr string, events []
 			defer c.Close()
 			stop := context.AfterFunc(ctx, func() { c.Close() })
 			defer stop()
-			return s.pipeline(t, c, events[len(events)*w/writers:len(events)*(w+1)/writers])
+			return s.pipeline(ctx, t, c, p, events[len(events)*w/writers:len(events)*(w+1)/writers])
 		})
 	}
 	return g.Wait()
@@ -139,21 +144,18 @@ func (s redisSubject) send(ctx context.Context, t *trial, addr string, events []
 const pipelinesAhead = 4
 
 // pipeline sends on one connection, and reads replies meanwhile.
-func (s redisSubject) pipeline(t *trial, c *redisConn, events []tape.Event) error {
+func (s redisSubject) pipeline(ctx context.Context, t *trial, c *redisConn, rate pace, events []tape.Event) error {
 	sent := make(chan int, pipelinesAhead) // replies to read; a full channel holds the writer back
 	replies := make(chan error, 1)
 	go func() { replies <- c.drain(sent) }()
 	p := &pipe{conn: c, names: t.tape.Topics, size: t.pipeline, sent: sent, heads: map[target]string{}}
 	var err error
-	if s.combined {
-		err = s.combine(p, events, t.flush/writers)
-	} else {
-		for i := range events {
-			e := &events[i]
-			if err = s.each(e, func(k target) error { return p.increment(k, e.Topic, 1) }); err != nil {
-				break
-			}
+	for at := 0; at < len(events) && err == nil; {
+		part := events[at:min(at+s.together(t), len(events))]
+		if err = rate.wait(ctx, at); err == nil {
+			err = s.write(p, part)
 		}
+		at += len(part)
 	}
 	if err == nil {
 		err = p.flush()
@@ -207,34 +209,46 @@ func (s redisSubject) each(e *tape.Event, f func(target) error) error {
 	return nil
 }
 
-// combine adds up the increments of every n events before it sends them.
-func (s redisSubject) combine(p *pipe, events []tape.Event, n int) error {
+// together is how many events a writer sends between two looks at the clock.
+func (s redisSubject) together(t *trial) int {
+	if s.combined {
+		return max(1, t.flush/writers)
+	}
+	return max(1, t.pipeline/max(1, 4*s.windows))
+}
+
+func (s redisSubject) write(p *pipe, events []tape.Event) error {
+	if s.combined {
+		return s.combine(p, events)
+	}
+	for i := range events {
+		e := &events[i]
+		if err := s.each(e, func(k target) error { return p.increment(k, e.Topic, 1) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// combine adds the increments of events up and sends the sums.
+func (s redisSubject) combine(p *pipe, events []tape.Event) error {
 	type member struct {
 		target
 		topic uint32
 	}
 	sums := map[member]int{}
-	for len(events) > 0 {
-		part := events[:min(n, len(events))]
-		events = events[len(part):]
-		for i := range part {
-			e := &part[i]
-			// The same in every window: added up once.
-			one := redisSubject{windows: min(1, s.windows)}
-			_ = one.each(e, func(k target) error { sums[member{k, e.Topic}]++; return nil })
-		}
-		for m, n := range sums {
-			for w := range uint8(max(1, s.windows)) {
-				k := m.target
-				if s.windows > 0 {
-					k.window = w
-				}
-				if err := p.increment(k, m.topic, n); err != nil {
-					return err
-				}
+	oneWindow := redisSubject{windows: 1} // all have the same: added up once
+	for i := range events {
+		e := &events[i]
+		_ = oneWindow.each(e, func(k target) error { sums[member{k, e.Topic}]++; return nil })
+	}
+	for m, n := range sums {
+		for w := range uint8(s.windows) {
+			m.window = w
+			if err := p.increment(m.target, m.topic, n); err != nil {
+				return err
 			}
 		}
-		clear(sums)
 	}
 	return nil
 }

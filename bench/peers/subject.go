@@ -58,9 +58,34 @@ type trial struct {
 	judge *judge
 }
 
-// firstPart is how many events come as fast as they are taken; behind them
-// boards are read too. It is a multiple of the events of a request.
+// firstPart is how many events come as fast as they are taken. It is a multiple
+// of the events of a request, as secondPart is.
 func (t *trial) firstPart() int { return t.events * 3 / 4 / t.request * t.request }
+
+// secondPart is how many come behind the first, at half of the rate that r found
+// of those, while boards are read. What is left then comes as fast as it is
+// taken.
+func (t *trial) secondPart(r *reading) int {
+	n := min(t.events-t.firstPart(), int(r.perSecond/2*t.readFor.Seconds()))
+	return max(1, n/t.request) * t.request
+}
+
+// pace says when events are due; the zero value: all at once.
+type pace struct {
+	start     time.Time
+	perSecond float64
+}
+
+// half begins now, at half of the rate that r found.
+func half(r *reading) pace { return pace{time.Now(), r.perSecond / 2} }
+
+// wait waits until the n-th event is due.
+func (p pace) wait(ctx context.Context, n int) error {
+	if p.perSecond > 0 && !until(ctx, p.start.Add(time.Duration(float64(n)/p.perSecond*float64(time.Second)))) {
+		return ctx.Err()
+	}
+	return nil
+}
 
 // reading is what one repetition found.
 type reading struct {

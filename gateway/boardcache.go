@@ -1,10 +1,6 @@
 package gateway
 
 import (
-	"fmt"
-	"hash/fnv"
-	"net/http"
-	"strings"
 	"sync"
 
 	"github.com/crestdb/crest/messages"
@@ -83,26 +79,4 @@ func (c *boardCache) size() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.bytes
-}
-
-// etag names rows and bounds of one question. It is weak: as_of may differ
-// beneath it.
-func etag(key, version string) string {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(key))
-	return fmt.Sprintf(`W/"%s-%016x"`, version, h.Sum64())
-}
-
-// noneMatches tells whether If-None-Match names the tag: then the client has
-// the answer already.
-func noneMatches(h http.Header, tag string) bool {
-	weak := func(s string) string { return strings.TrimPrefix(strings.TrimSpace(s), "W/") }
-	for _, line := range h.Values("If-None-Match") {
-		for _, candidate := range strings.Split(line, ",") {
-			if strings.TrimSpace(candidate) == "*" || weak(candidate) == weak(tag) {
-				return true
-			}
-		}
-	}
-	return false
 }

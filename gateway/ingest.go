@@ -186,8 +186,9 @@ func (in *ingest) take(w http.ResponseWriter, r *http.Request) (*outcome, error)
 	if req.media == mediaUnknown {
 		req.media = sniff(body.data)
 	}
-	ctx, cancel := in.cutOff(r.Context())
-	defer cancel()
+	// It also ends when the time to drain is over.
+	ctx := &bounded{Context: r.Context(), cutOff: in.appends}
+	defer ctx.end()
 	if req.key != "" {
 		return in.takeKeyed(ctx, req, body)
 	}
@@ -196,11 +197,4 @@ func (in *ingest) take(w http.ResponseWriter, r *http.Request) (*outcome, error)
 		return nil, err
 	}
 	return in.commit(ctx, req, p, nil)
-}
-
-// cutOff is a request's context that also ends when the time to drain is over.
-func (in *ingest) cutOff(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(in.appends, cancel)
-	return ctx, func() { stop(); cancel() }
 }

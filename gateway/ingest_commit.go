@@ -27,6 +27,9 @@ func (in *ingest) prepare(ctx context.Context, req *ingestRequest, body *bodyBuf
 		in.builders.put(b)
 		return nil, err
 	}
+	if len(body.data) > smallBody {
+		b.Reserve(len(body.data))
+	}
 	b.Reset(stamp)
 	err := decodeBody(b, req.media, body.data)
 	body.release()

@@ -45,15 +45,10 @@ const (
 // readIngestRequest reads parameters and headers, strictly.
 func readIngestRequest(w http.ResponseWriter, r *http.Request) (*ingestRequest, error) {
 	req := &ingestRequest{}
-	p := newParams(r)
-	switch name, ack := p.one("ack"); ack {
-	case "", "durable":
-	case "none":
-		req.ackNone = true
-	default:
-		p.fail(badParameter(name, ack, "durable or none"))
+	var err error
+	if r.URL.RawQuery != "" {
+		req.ackNone, err = readAck(newParams(r))
 	}
-	err := p.done()
 	if err == nil {
 		req.key, err = idempotencyKey(r.Header)
 	}
@@ -64,6 +59,14 @@ func readIngestRequest(w http.ResponseWriter, r *http.Request) (*ingestRequest, 
 		req.encoding, err = encodingOf(w, r.Header)
 	}
 	return req, err
+}
+
+func readAck(p *params) (none bool, err error) {
+	name, ack := p.one("ack")
+	if ack != "" && ack != "durable" && ack != "none" {
+		p.fail(badParameter(name, ack, "durable or none"))
+	}
+	return ack == "none", p.done()
 }
 
 func idempotencyKey(h http.Header) (string, error) {
@@ -79,25 +82,33 @@ func idempotencyKey(h http.Header) (string, error) {
 	return key, nil
 }
 
+// mediaNames are the types that are taken, without parameters.
+var mediaNames = map[string]media{
+	"":                        mediaUnknown,
+	"application/json":        mediaJSON,
+	"application/x-ndjson":    mediaNDJSON,
+	"application/ndjson":      mediaNDJSON,
+	"application/jsonl":       mediaNDJSON,
+	"application/msgpack":     mediaMsgpack,
+	"application/x-msgpack":   mediaMsgpack,
+	"application/vnd.msgpack": mediaMsgpack,
+}
+
 func mediaOf(w http.ResponseWriter, h http.Header) (media, error) {
 	values := h.Values("Content-Type")
-	if len(values) == 0 || len(values) == 1 && values[0] == "" {
+	if len(values) == 0 {
 		return mediaUnknown, nil
+	}
+	if m, ok := mediaNames[values[0]]; ok && len(values) == 1 {
+		return m, nil
 	}
 	sent := strings.Join(values, ", ")
 	name, params, err := mime.ParseMediaType(sent)
 	if charset := params["charset"]; err == nil && charset != "" && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "us-ascii") {
 		err = fmt.Errorf("charset %s", charset)
 	}
-	if err == nil {
-		switch name {
-		case "application/json":
-			return mediaJSON, nil
-		case "application/x-ndjson", "application/ndjson", "application/jsonl":
-			return mediaNDJSON, nil
-		case "application/msgpack", "application/x-msgpack", "application/vnd.msgpack":
-			return mediaMsgpack, nil
-		}
+	if m, ok := mediaNames[name]; ok && name != "" && err == nil {
+		return m, nil
 	}
 	hint := ""
 	if name == "application/x-www-form-urlencoded" {
@@ -113,7 +124,11 @@ func mediaOf(w http.ResponseWriter, h http.Header) (media, error) {
 }
 
 func encodingOf(w http.ResponseWriter, h http.Header) (encoding, error) {
-	sent := strings.Join(h.Values("Content-Encoding"), ", ")
+	values := h.Values("Content-Encoding")
+	if len(values) == 0 {
+		return encodingNone, nil
+	}
+	sent := strings.Join(values, ", ")
 	switch strings.ToLower(strings.TrimSpace(sent)) {
 	case "", "identity":
 		return encodingNone, nil

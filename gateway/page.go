@@ -25,7 +25,7 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-	send(w, "text/html; charset=utf-8", []byte(b.String()))
+	send(w, []string{"text/html; charset=utf-8"}, []byte(b.String()))
 	return nil
 }
 
@@ -34,6 +34,6 @@ func (s *Server) openAPI(w http.ResponseWriter, r *http.Request) error {
 	if err := noParams(r); err != nil {
 		return err
 	}
-	send(w, "application/yaml", openAPIText)
+	send(w, []string{"application/yaml"}, openAPIText)
 	return nil
 }

@@ -7,9 +7,18 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 )
 
 const jsonType = "application/json"
+
+// Header values that many answers have, shared by all of them. net/http copies
+// them; whoever wants another one sets it, and never appends to these.
+var (
+	jsonHeader    = []string{jsonType}
+	noCacheHeader = []string{"no-cache"}
+	noSniffHeader = []string{"nosniff"}
+)
 
 // encode is v as JSON with a line end. Topics are shown as they are: nothing
 // here is ever put into HTML.
@@ -30,23 +39,25 @@ func answer(w http.ResponseWriter, v any) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Cache-Control", "no-cache")
-	send(w, jsonType, b)
+	w.Header()["Cache-Control"] = noCacheHeader
+	send(w, jsonHeader, b)
 	return nil
 }
 
 // send writes a 200 with a body. That the client went away meanwhile is no
 // error of ours, and there is nobody left to tell.
-func send(w http.ResponseWriter, contentType string, body []byte) {
-	w.Header().Set("Content-Type", contentType)
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+func send(w http.ResponseWriter, contentType []string, body []byte) {
+	h := w.Header()
+	h["Content-Type"] = contentType
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(body)
 }
 
 // question bounds the engine's work on a request.
 func (s *Server) question(r *http.Request) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(r.Context(), s.cfg.QueryTimeout)
+	b := &bounded{Context: r.Context(), deadline: time.Now().Add(s.cfg.QueryTimeout)}
+	return b, b.end
 }
 
 // noParams refuses every parameter.

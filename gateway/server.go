@@ -21,6 +21,7 @@ type Server struct {
 	engine   Engine
 	log      *slog.Logger
 	router   *router
+	asked    boardRequests
 	boards   *boardCache
 	ingest   *ingest
 
@@ -163,7 +164,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.gate.leave()
 	started := time.Now()
-	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header()["X-Content-Type-Options"] = noSniffHeader
 
 	found, err := s.router.find(r)
 	pattern, method := "unknown", "other"

@@ -3,8 +3,6 @@ package gateway
 import (
 	"fmt"
 	"net/http"
-	"slices"
-	"strconv"
 
 	"github.com/crestdb/crest/gateway/api"
 	"github.com/crestdb/crest/messages"
@@ -16,13 +14,6 @@ const (
 	// filter over a longer board.
 	maxExclude = 100
 )
-
-// boardRequest is a question for a board with what the answer depends on
-// beside it.
-type boardRequest struct {
-	query   messages.BoardQuery
-	require string // "", certified or exact
-}
 
 // trending answers GET /api/v1/trending.
 func (s *Server) trending(w http.ResponseWriter, r *http.Request) error {
@@ -36,7 +27,7 @@ func (s *Server) videoTrending(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) board(w http.ResponseWriter, r *http.Request, shape string, convert func(*messages.Board) any) error {
-	req, err := s.boardRequest(r)
+	req, err := s.boardRequest(r, shape)
 	if err != nil {
 		return err
 	}
@@ -49,42 +40,18 @@ func (s *Server) board(w http.ResponseWriter, r *http.Request, shape string, con
 	if err := req.check(b); err != nil {
 		return err
 	}
-	key := shape + req.key()
-	w.Header().Set("ETag", etag(key, b.Version))
-	w.Header().Set("Cache-Control", "no-cache")
-	if noneMatches(r.Header, etag(key, b.Version)) {
+	tag, h := req.etag(b.Version), w.Header()
+	h["Etag"], h["Cache-Control"] = []string{tag}, noCacheHeader
+	if noneMatches(r.Header, tag) {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	body, err := s.boards.encoded(key, b, func() ([]byte, error) { return encode(convert(b)) })
+	body, err := s.boards.encoded(req.key, b, func() ([]byte, error) { return encode(convert(b)) })
 	if err != nil {
 		return err
 	}
-	send(w, jsonType, body)
+	send(w, jsonHeader, body)
 	return nil
-}
-
-func (s *Server) boardRequest(r *http.Request) (*boardRequest, error) {
-	p := newParams(r)
-	req := &boardRequest{query: messages.BoardQuery{
-		Window:         p.window(messages.Window1h, "window"),
-		Cell:           p.cell(),
-		K:              p.number(defaultTop, 1, messages.MaxK, "top", "limit", "k"),
-		After:          s.after(p),
-		Exclude:        p.topics("exclude", maxExclude),
-		MaxPerCategory: p.number(0, 1, messages.MaxK, "max_per_category"),
-	}}
-	p.ranking()
-	if _, v := p.one("require"); v != "" {
-		req.require = v
-		if v != "certified" && v != "exact" {
-			p.fail(badParameter("require", v, "certified or exact"))
-		}
-	}
-	p.notYet("at", "from", "to", "metadata", "explain", "half_life")
-	// The order in which topics are excluded says nothing.
-	req.query.Exclude = slices.Compact(slices.Sorted(slices.Values(req.query.Exclude)))
-	return req, p.done()
 }
 
 // ranking reads rank=. One ranking is served so far; the others of the
@@ -130,15 +97,4 @@ func complete(b *messages.Board) bool {
 		listed += b.Rows[i].Count.Lower
 	}
 	return listed >= b.Total.Upper
-}
-
-// key says what shapes the answer: equal keys and versions, equal rows.
-func (req *boardRequest) key() string {
-	q := &req.query
-	b := make([]byte, 0, 64)
-	for _, part := range append([]string{q.Window.String(), q.Cell.Category, q.Cell.Region}, q.Exclude...) {
-		b = strconv.AppendQuote(b, part)
-	}
-	b = strconv.AppendInt(append(b, ' '), int64(q.K), 10)
-	return string(strconv.AppendInt(append(b, ' '), int64(q.MaxPerCategory), 10))
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"math/bits"
+	"slices"
 )
 
 // Bounds of what a record may hold; the gateway refuses more.
@@ -73,35 +75,10 @@ var ErrRecord = errors.New("malformed record")
 
 // AppendTo encodes r behind dst; the layout is in FORMAT.md.
 func (r *Record) AppendTo(dst []byte) []byte {
-	var flags uint64
-	size := 2*binary.MaxVarintLen64 + len(r.Topic)
-	set := func(on bool, flag uint64, n int) {
-		if on {
-			flags |= flag
-			size += n + binary.MaxVarintLen64
-		}
-	}
-	set(r.HasTime, flagTime, 0)
-	set(len(r.ID) > 0, flagID, len(r.ID))
-	set(r.Count > 1, flagCount, 0)
-	set(len(r.Category) > 0, flagCategory, len(r.Category))
-	set(len(r.Region) > 0, flagRegion, len(r.Region))
-	set(len(r.User) > 0, flagUser, len(r.User))
-	set(len(r.User) > 0 && r.UserPlain, flagUserPlain, 0)
-	set(len(r.Extra) > 0, flagExtra, len(r.Extra))
-	set(r.Stream != 0, flagStream, 0)
-	set(r.HasWatch, flagWatch, 0)
-	set(r.Completed == False, flagCompletedFalse, 0)
-	set(r.Completed == True, flagCompletedTrue, 0)
-
-	// The length goes in front; records are short, so reserve the width that
-	// fits an upper bound and move only if the bound was too wide.
-	start := len(dst)
-	width := uvarintLen(uint64(size))
-	for range width {
-		dst = append(dst, 0)
-	}
-	body := len(dst)
+	// The length goes in front, so it is counted before anything is written.
+	flags, size := r.measure()
+	dst = slices.Grow(dst, uvarintLen(uint64(size))+size)
+	dst = binary.AppendUvarint(dst, uint64(size))
 	dst = binary.AppendUvarint(dst, flags)
 	dst = appendBytes(dst, r.Topic)
 	if r.HasTime {
@@ -131,14 +108,58 @@ func (r *Record) AppendTo(dst []byte) []byte {
 	if r.HasWatch {
 		dst = binary.AppendUvarint(dst, r.WatchMillis)
 	}
-	n := uint64(len(dst) - body)
-	if w := uvarintLen(n); w < width {
-		copy(dst[start+w:], dst[body:])
-		dst = dst[:len(dst)-(width-w)]
-		width = w
-	}
-	binary.PutUvarint(dst[start:start+width], n)
 	return dst
+}
+
+// measure is the flags of r, and its length as encoded, behind that length.
+func (r *Record) measure() (flags uint64, size int) {
+	size = bytesLen(r.Topic)
+	if r.HasTime {
+		flags |= flagTime
+		size += uvarintLen(zigzag(int64(r.Time)))
+	}
+	if len(r.ID) > 0 {
+		flags |= flagID
+		size += bytesLen(r.ID)
+	}
+	if r.Count > 1 {
+		flags |= flagCount
+		size += uvarintLen(r.Count)
+	}
+	if len(r.Category) > 0 {
+		flags |= flagCategory
+		size += bytesLen(r.Category)
+	}
+	if len(r.Region) > 0 {
+		flags |= flagRegion
+		size += bytesLen(r.Region)
+	}
+	if len(r.User) > 0 {
+		flags |= flagUser
+		size += bytesLen(r.User)
+		if r.UserPlain {
+			flags |= flagUserPlain
+		}
+	}
+	if len(r.Extra) > 0 {
+		flags |= flagExtra
+		size += bytesLen(r.Extra)
+	}
+	if r.Stream != 0 {
+		flags |= flagStream
+		size += uvarintLen(uint64(r.Stream))
+	}
+	if r.HasWatch {
+		flags |= flagWatch
+		size += uvarintLen(r.WatchMillis)
+	}
+	switch r.Completed {
+	case False:
+		flags |= flagCompletedFalse
+	case True:
+		flags |= flagCompletedTrue
+	}
+	return flags, size + uvarintLen(flags)
 }
 
 // ReadFrom decodes the first record of src into r and returns the bytes behind
@@ -204,14 +225,14 @@ func flagsAgree(flags uint64) bool {
 		(flags&flagUserPlain == 0 || flags&flagUser != 0)
 }
 
-func uvarintLen(v uint64) int {
-	n := 1
-	for v >= 0x80 {
-		v >>= 7
-		n++
-	}
-	return n
-}
+// uvarintLen is the length of v as a varint: 7 bits a byte, at least one byte.
+func uvarintLen(v uint64) int { return (bits.Len64(v|1) + 6) / 7 }
+
+// zigzag is v as binary.AppendVarint writes it.
+func zigzag(v int64) uint64 { return uint64(v<<1) ^ uint64(v>>63) }
+
+// bytesLen is the length of a field with its own length in front.
+func bytesLen(b []byte) int { return uvarintLen(uint64(len(b))) + len(b) }
 
 func appendBytes(dst, b []byte) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(b)))
@@ -225,6 +246,11 @@ type decoder struct {
 }
 
 func (d *decoder) uvarint() uint64 {
+	if len(d.b) > 0 && d.b[0] < 0x80 { // nearly all of them: lengths and flags
+		v := d.b[0]
+		d.b = d.b[1:]
+		return uint64(v)
+	}
 	v, n := binary.Uvarint(d.b)
 	if n <= 0 {
 		d.bad, d.b = true, nil

@@ -86,6 +86,22 @@ func (b *Builder) Reset(stamp messages.Micros) {
 	b.batch, b.ids, b.topic = false, false, b.topic[:0]
 }
 
+// Reserve makes room for the records of a body of n bytes if the builder is
+// new: at once, in one piece for all partitions. What turns out longer moves
+// into memory of its own.
+func (b *Builder) Reserve(n int) {
+	for i := range b.blocks {
+		if cap(b.blocks[i].data) > 0 {
+			return
+		}
+	}
+	each := n / len(b.blocks)
+	all := make([]byte, each*len(b.blocks))
+	for i := range b.blocks {
+		b.blocks[i].data = all[i*each : i*each : (i+1)*each]
+	}
+}
+
 // Frame is what was accepted since Reset: the touched partitions, ascending,
 // and with a key always its home partition. The frame and its bytes belong to
 // the builder and are valid until its next Reset.

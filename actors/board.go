@@ -14,9 +14,16 @@ import (
 	"github.com/crestdb/crest/messages"
 )
 
-// boardAge is how old a board may be before it is pulled again: a board asked
-// ten thousand times a second is still pulled ten times.
-const boardAge = 100 * time.Millisecond
+// A board that is asked for is pulled again when it is boardAge old: one asked
+// ten thousand times a second is still pulled ten times. Where shards are so
+// busy that a pull takes long, it is pulled less often, so that hundreds of
+// boards do not take from the shards what counting needs: pulling takes at most
+// one part in boardShare of a board's time, down to a pull every boardAgeMost.
+const (
+	boardAge     = 100 * time.Millisecond
+	boardAgeMost = 250 * time.Millisecond
+	boardShare   = 16
+)
 
 // boardIdle is how long a board lives after somebody last asked for it. Tests
 // shorten it.
@@ -39,6 +46,7 @@ type pulled struct {
 	k          int
 	categories bool // rows carry their leading category
 	at         time.Time
+	due        time.Duration // the age at which it is pulled again, if asked for
 
 	mu  sync.Mutex
 	cut map[cutKey]*messages.Board
@@ -51,9 +59,16 @@ type cutKey int
 const maxCuts = 32
 
 // serves tells whether the pull can answer q: enough rows, recent enough, and
-// everything before q.After counted.
+// everything before q.After counted. When it is due to be pulled again it still
+// serves until the next pull is there, or it is twice as old: those who ask
+// again and again do not wait for pulls.
 func (p *pulled) serves(q *messages.BoardQuery) bool {
-	return p != nil && p.k >= rowsFor(q) && (p.categories || q.MaxPerCategory == 0) && time.Since(p.at) < boardAge && p.applied.Covers(q.After)
+	return p != nil && p.k >= rowsFor(q) && (p.categories || q.MaxPerCategory == 0) && time.Since(p.at) < 2*p.due && p.applied.Covers(q.After)
+}
+
+// dueAfter is how old a board may become whose pull took so long.
+func dueAfter(took time.Duration) time.Duration {
+	return min(max(boardAge, boardShare*took), boardAgeMost)
 }
 
 // What a board takes, about: its actor, and each row pulled or cut.
@@ -149,13 +164,34 @@ func version(b *messages.Board) string {
 // boardHandle is how the engine reaches a board: its actor, and what it last
 // pulled, so that a board that is fresh is read without a message.
 type boardHandle struct {
-	key     boardKey
-	actor   address
-	latest  atomic.Pointer[pulled]
-	size    atomic.Int64 // bytes
-	asked   atomic.Int64 // when it was last asked for, since the engine's start
-	askers  atomic.Int64 // queries under way: while there are any it is not ended
-	retired func(*boardHandle)
+	key        boardKey
+	actor      address
+	latest     atomic.Pointer[pulled]
+	refreshing atomic.Bool  // a pull is asked for and has not brought anything yet
+	rows       atomic.Int64 // most rows that a query needed since the last pull
+	categories atomic.Bool  // one of them needed the rows' categories
+	size       atomic.Int64 // bytes
+	asked      atomic.Int64 // when it was last asked for, since the engine's start
+	askers     atomic.Int64 // queries under way: while there are any it is not ended
+	retired    func(*boardHandle)
+}
+
+// read answers q from the latest pull, nil if that does not serve; refresh tells
+// that the caller is to have it pulled again.
+func (h *boardHandle) read(q *messages.BoardQuery) (b *messages.Board, refresh bool) {
+	p := h.latest.Load()
+	if !p.serves(q) {
+		return nil, false
+	}
+	for n := int64(rowsFor(q)); ; {
+		if old := h.rows.Load(); old >= n || h.rows.CompareAndSwap(old, n) {
+			break
+		}
+	}
+	if q.MaxPerCategory > 0 {
+		h.categories.Store(true)
+	}
+	return p.board(q), time.Since(p.at) >= p.due && h.refreshing.CompareAndSwap(false, true)
 }
 
 // boardActor pulls its board from the merger while somebody asks, at most
@@ -166,8 +202,12 @@ type boardActor struct {
 	now     func() time.Duration // since the engine's start
 	timer   *time.Timer
 	pulling *topQuestion // nil: no pull under way
+	began   time.Time    // when the pull under way did
 	waiting []boardWaiter
 }
+
+// refresh asks a board to be pulled again; nobody waits for it.
+type refresh struct{}
 
 // lookIdle makes a board look whether anybody still asks for it.
 type lookIdle struct{}
@@ -191,13 +231,18 @@ func (a *boardActor) receive(m mail) {
 		}
 		a.waiting = append(a.waiting, boardWaiter{b, m.from(), a.pulling != nil})
 		a.pull(m)
+	case refresh:
+		a.pull(m)
 	case *topAnswer:
-		p := &pulled{topAnswer: *b, k: a.pulling.K, categories: a.pulling.Categories, at: time.Now()}
+		now := time.Now()
+		p := &pulled{topAnswer: *b, k: a.pulling.K, categories: a.pulling.Categories, at: now, due: dueAfter(now.Sub(a.began))}
 		a.handle.latest.Store(p)
 		a.handle.size.Store(p.bytes())
+		a.handle.refreshing.Store(false)
 		a.pulling = nil
 		a.serve(m, p)
 	case failure:
+		a.handle.refreshing.Store(false)
 		a.pulling = nil
 		a.refuse(m, b.err)
 	case lookIdle:
@@ -216,19 +261,21 @@ func (a *boardActor) receive(m mail) {
 
 func (a *boardActor) failed(string) { a.handle.retired(a.handle) }
 
-// pull asks for as many rows as the greediest of the waiting queries needs.
+// pull asks for as many rows as the greediest of the queries needs: of those
+// that wait, and of those that the last pull served.
 func (a *boardActor) pull(m mail) {
-	if a.pulling != nil || len(a.waiting) == 0 {
+	if a.pulling != nil {
 		return
 	}
-	q := &topQuestion{window.TopAsk{Window: a.handle.key.window, Cell: a.handle.key.cell}}
+	h := a.handle
+	q := &topQuestion{window.TopAsk{Window: h.key.window, Cell: h.key.cell, K: int(h.rows.Swap(0)), Categories: h.categories.Swap(false)}}
 	for i := range a.waiting {
 		w := &a.waiting[i]
 		w.late = false
 		q.K = max(q.K, rowsFor(w.query))
 		q.Categories = q.Categories || w.query.MaxPerCategory > 0
 	}
-	a.pulling = q
+	a.pulling, a.began = q, time.Now()
 	m.request(a.merger, asked{q, time.Now().Add(askTimeout)})
 }
 
@@ -243,7 +290,9 @@ func (a *boardActor) serve(m mail, p *pulled) {
 		m.send(w.from, p)
 	}
 	a.waiting = rest
-	a.pull(m)
+	if len(rest) > 0 {
+		a.pull(m)
+	}
 }
 
 func (a *boardActor) refuse(m mail, err error) {

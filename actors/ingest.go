@@ -23,8 +23,8 @@ type ingest struct {
 	next       messages.Offset // behind the last block taken
 	arrival    messages.Micros // largest arrival so far
 	eventTime  messages.Micros // largest accepted event time so far
-	categories *window.Names
-	regions    *window.Names
+	categories names
+	regions    names
 	dedup      *dedup
 	ledger     messages.Ledger
 
@@ -38,8 +38,8 @@ func newIngest(id *messages.LogIdentity) *ingest {
 		hashes:     newHashes(id),
 		clock:      id.Clock,
 		settings:   id.Settings,
-		categories: window.NewNames(),
-		regions:    window.NewNames(),
+		categories: names{Names: window.NewNames()},
+		regions:    names{Names: window.NewNames()},
 		dedup:      newDedup(micros(id.Settings.DedupWindow)),
 	}
 }
@@ -129,8 +129,8 @@ func (g *ingest) takeRecord(r *messages.Record, stamp messages.Micros, d *window
 	}
 	g.eventTime = max(g.eventTime, at)
 	g.ledger.Counted++
-	category := intern(g.categories, r.Category, g.settings.MaxCategories, &d.Categories)
-	region := intern(g.regions, r.Region, g.settings.MaxRegions, &d.Regions)
+	category := g.categories.intern(r.Category, g.settings.MaxCategories, &d.Categories)
+	region := g.regions.intern(r.Region, g.settings.MaxRegions, &d.Regions)
 	g.combine.add(d, r.Topic, g.hashes.topic(r.Topic), slice, category, region, r.Count)
 }
 
@@ -169,14 +169,6 @@ func (g *ingest) verdict(q *messages.KeyQuery, stamp messages.Micros) messages.K
 		return messages.KeyVerdict{State: messages.KeyConflict}
 	}
 	return messages.KeyVerdict{State: messages.KeySeen, Stamp: e.stamp, Position: e.position}
-}
-
-func intern(n *window.Names, text []byte, bound int, d *window.NamesDelta) window.NameID {
-	id, added := n.Intern(text, bound)
-	if added {
-		d.Added = append(d.Added, n.Added(id))
-	}
-	return id
 }
 
 // hashes are the keyed hashes of a log, each under a key of its own.

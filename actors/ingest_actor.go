@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/crestdb/crest/actors/window"
 	"github.com/crestdb/crest/messages"
@@ -28,6 +29,12 @@ const (
 	// deltasPerShard circulate between the ingest actor and its shard: one
 	// fills while one is applied, a third is ready when both are busy.
 	deltasPerShard = 3
+	// readEvery is how often a partition is read while little comes: every
+	// flush has a price of its own, which events that come one by one would each
+	// pay. After a pause the first event is read at once.
+	readEvery = 5 * time.Millisecond
+	// readFull is how many bytes are no longer little.
+	readFull = 256 << 10
 	// maxDeltaRows bounds a delta; past it the ingest actor stops reading until
 	// the shard has taken one.
 	maxDeltaRows = 1 << 16
@@ -149,27 +156,49 @@ func startReader(p messages.Partition, from messages.Offset, log Log, send func(
 	for range readAhead {
 		r.batches <- new(messages.Batch)
 	}
-	go func() {
-		defer close(r.done)
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case b := <-r.batches:
-				err := log.Read(ctx, p, from, b)
-				if ctx.Err() != nil {
-					return
-				}
-				if err != nil {
-					send(readFailed{errors.Join(errors.New("read the log"), err)})
-					return
-				}
-				from = b.Next
-				send(b)
-			}
-		}
-	}()
+	go r.run(ctx, p, from, log, send)
 	return r
+}
+
+func (r *reader) run(ctx context.Context, p messages.Partition, from messages.Offset, log Log, send func(any)) {
+	defer close(r.done)
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-pause.C:
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case b := <-r.batches:
+			err := log.Read(ctx, p, from, b)
+			if ctx.Err() != nil {
+				return
+			}
+			if err != nil {
+				send(readFailed{errors.Join(errors.New("read the log"), err)})
+				return
+			}
+			from = b.Next
+			pause.Reset(pauseAfter(b))
+			send(b)
+		}
+	}
+}
+
+// pauseAfter is how long to wait before the next batch is read.
+func pauseAfter(b *messages.Batch) time.Duration {
+	n := 0
+	for i := range b.Blocks {
+		n += len(b.Blocks[i].Data)
+	}
+	if n >= readFull {
+		return 0
+	}
+	return readEvery
 }
 
 // give returns a batch to be filled again.

@@ -25,9 +25,12 @@ func (e *Engine) Board(ctx context.Context, q *messages.BoardQuery) (*messages.B
 		if err != nil {
 			return nil, err
 		}
-		if p := h.latest.Load(); p.serves(q) {
+		if b, refreshed := h.read(q); b != nil {
+			if refreshed {
+				e.system.tell(h.actor, refresh{})
+			}
 			h.askers.Add(-1)
-			return p.board(q), nil
+			return b, nil
 		}
 		answer, err := e.ask(ctx, h.actor, q)
 		h.askers.Add(-1)

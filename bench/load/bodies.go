@@ -4,10 +4,21 @@ import (
 	"sync"
 
 	"github.com/crestdb/crest/bench/workload"
+	"github.com/crestdb/crest/gateway/client"
 )
+
+// The forms that events are sent in.
+const (
+	formatNDJSON  = "ndjson"
+	formatMsgpack = "msgpack"
+)
+
+// contentTypes are the forms' names in HTTP.
+var contentTypes = map[string]string{formatNDJSON: client.NDJSON, formatMsgpack: client.MsgPack}
 
 // source is the stream that all workers of a loop draw from.
 type source struct {
+	format string     // see formats
 	mu     sync.Mutex // guards stream; workers draw a whole body at a time
 	stream *workload.Stream
 }
@@ -22,7 +33,7 @@ func (c *config) source() (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &source{stream: s}, nil
+	return &source{format: c.format, stream: s}, nil
 }
 
 // body appends n events, to be stamped at their arrival.
@@ -33,7 +44,11 @@ func (s *source) body(dst []byte, n int) []byte {
 	for range n {
 		s.stream.Next(&e)
 		e.Time = 0
-		dst = e.AppendJSON(dst)
+		if s.format == formatMsgpack {
+			dst = e.AppendMsgpack(dst)
+		} else {
+			dst = e.AppendJSON(dst)
+		}
 	}
 	return dst
 }

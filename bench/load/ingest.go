@@ -13,13 +13,14 @@ func (c *config) ingest(t *target, workers, n int, rate float64) (*loop, error) 
 		return nil, err
 	}
 	from := make([]*bodies, workers)
+	conns := make([]*connection, workers)
 	for w := range from {
-		from[w] = newBodies(src, n, c.ids)
+		from[w], conns[w] = newBodies(src, n, c.ids), t.connect()
 	}
 	return &loop{
 		workers: workers, rate: rate / float64(n), warmup: c.warmup, span: c.span,
 		work: func(ctx context.Context, w int, _ time.Time) error {
-			return t.post(ctx, from[w].next(), n)
+			return t.post(ctx, conns[w], contentTypes[c.format], from[w].next(), n)
 		},
 	}, nil
 }

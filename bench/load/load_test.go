@@ -102,7 +102,7 @@ func TestBodies(t *testing.T) {
 }
 
 func TestWrongUsage(t *testing.T) {
-	for _, args := range []string{"-for 1ms", "-repeat 0", "-mix loud", "-batch 0", "-topics 0", "-reads 0", "-top 1001", "-clients 0", "walk", "-nonsense"} {
+	for _, args := range []string{"-for 1ms", "-format xml", "-repeat 0", "-mix loud", "-batch 0", "-topics 0", "-reads 0", "-top 1001", "-boards -1", "-clients 0", "walk", "-nonsense"} {
 		if _, _, err := parse(strings.Fields(args), io.Discard); err == nil {
 			t.Errorf("%s was taken", args)
 		}

@@ -26,6 +26,7 @@ type config struct {
 	repeat    int
 
 	mix    string
+	format string
 	topics int
 	seed   uint64
 	ids    bool
@@ -38,6 +39,7 @@ type config struct {
 	probes      float64
 	reads       float64
 	top         int
+	boards      int
 }
 
 func main() {
@@ -66,7 +68,7 @@ type mode struct {
 }
 
 var allModes = []mode{
-	{"batch", "NDJSON requests, acknowledged when durable", measureBatch},
+	{"batch", "requests of many events, acknowledged when durable", measureBatch},
 	{"single", "one event per request, acknowledged when durable", measureSingle},
 	{"visible", "from an event to what it changes", measureVisible},
 	{"read", "boards under load", measureRead},
@@ -83,6 +85,7 @@ func parse(args []string, w io.Writer) (*config, []mode, error) {
 	f.DurationVar(&c.warmup, "warmup", 2*time.Second, "time under load before it")
 	f.IntVar(&c.repeat, "repeat", 3, "number of repeats")
 	f.StringVar(&c.mix, "mix", "steady", "kind of stream: "+strings.Join(workload.MixNames, ", "))
+	f.StringVar(&c.format, "format", formatNDJSON, "form of the events: "+formatNDJSON+" or "+formatMsgpack)
 	f.IntVar(&c.topics, "topics", 100_000, "number of topics")
 	f.Uint64Var(&c.seed, "seed", 1, "of the stream")
 	f.BoolVar(&c.ids, "ids", false, "events carry an event_id")
@@ -94,6 +97,7 @@ func parse(args []string, w io.Writer) (*config, []mode, error) {
 	f.Float64Var(&c.probes, "probes", 20, "visible: events/s that are watched")
 	f.Float64Var(&c.reads, "reads", 200, "read: boards/s")
 	f.IntVar(&c.top, "top", 100, "read: rows of a board")
+	f.IntVar(&c.boards, "boards", 0, "read: ask for so many different boards only; 0: any")
 	f.Usage = func() {
 		fmt.Fprintln(w, "usage: load [flags] [batch|single|visible|read ...]")
 		f.PrintDefaults()
@@ -125,12 +129,16 @@ func (c *config) validate() error {
 		return fmt.Errorf("-repeat %d: want at least 1", c.repeat)
 	case c.batch < 1 || c.batch > 100_000:
 		return fmt.Errorf("-batch %d: want 1 to 100000", c.batch)
+	case contentTypes[c.format] == "":
+		return fmt.Errorf("-format %s: want %s or %s", c.format, formatNDJSON, formatMsgpack)
 	case c.connections < 1 || c.clients < 1:
 		return fmt.Errorf("-connections %d, -clients %d: want at least 1", c.connections, c.clients)
 	case c.rate < 0 || c.background < 0:
 		return fmt.Errorf("-rate %v, -background %v: want 0 or more", c.rate, c.background)
 	case c.probes <= 0 || c.reads <= 0:
 		return fmt.Errorf("-probes %v, -reads %v: want above 0", c.probes, c.reads)
+	case c.boards < 0:
+		return fmt.Errorf("-boards %d: want 0 or more", c.boards)
 	case c.top < 1 || c.top > 1000:
 		return fmt.Errorf("-top %d: want 1 to 1000", c.top)
 	}

@@ -19,6 +19,9 @@ type target struct {
 	client *client.Client
 	node   *bench.Node // nil if it ran before
 	data   string
+	// connections are those of all workers; they belong to one goroutine, which
+	// makes them before the workers begin and closes them after their end.
+	connections []*connection
 
 	sent    atomic.Int64 // events acknowledged
 	refused atomic.Int64 // requests answered 429, which were sent again
@@ -51,7 +54,17 @@ func open(ctx context.Context, c *config) (*target, error) {
 	return t, nil
 }
 
+// connect is a new connection for one worker. It is closed with t.
+func (t *target) connect() *connection {
+	c := &connection{host: strings.TrimPrefix(t.client.Addr(), "http://")}
+	t.connections = append(t.connections, c)
+	return c
+}
+
 func (t *target) close() error {
+	for _, c := range t.connections {
+		c.close()
+	}
 	if t.client != nil {
 		t.client.Close()
 	}
@@ -66,19 +79,22 @@ func (t *target) close() error {
 
 // post sends events until they are acknowledged. A refusal for lack of room is
 // part of the service: the events wait, as the node asked.
-func (t *target) post(ctx context.Context, body []byte, events int) error {
+func (t *target) post(ctx context.Context, c *connection, contentType string, body []byte, events int) error {
 	for {
-		_, err := t.client.Ingest(ctx, &client.Events{Body: body, ContentType: client.NDJSON})
-		if err == nil {
-			t.sent.Add(int64(events))
-			return nil
-		}
-		var said *client.Error
-		if !errors.As(err, &said) || said.Status != http.StatusTooManyRequests {
+		r, err := c.post(ctx, "/api/v1/events", contentType, body)
+		if err != nil {
 			return err
 		}
+		switch r.status {
+		case http.StatusOK:
+			t.sent.Add(int64(events))
+			return nil
+		case http.StatusTooManyRequests:
+		default:
+			return fmt.Errorf("events were answered %d: %s", r.status, r.problem)
+		}
 		t.refused.Add(1)
-		if !until(ctx, time.Now().Add(max(said.RetryAfter, 10*time.Millisecond))) {
+		if !until(ctx, time.Now().Add(max(r.retryAfter, 10*time.Millisecond))) {
 			return ctx.Err()
 		}
 	}

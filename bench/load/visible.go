@@ -28,10 +28,11 @@ const lookEvery = time.Millisecond
 // probes are events that are watched. Each counts one more than the one before
 // it, so the newest is the first of its board.
 type probes struct {
-	t    *target
-	run  string
-	last atomic.Uint64
-	from time.Time // what is due earlier is warm-up
+	t     *target
+	conns []*connection // by worker
+	run   string
+	last  atomic.Uint64
+	from  time.Time // what is due earlier is warm-up
 
 	mu                   sync.Mutex // guards the histograms
 	acked, counted, seen *hdrhistogram.Histogram
@@ -42,10 +43,13 @@ func measureVisible(ctx context.Context, c *config, t *target) (*measures, error
 		t: t, run: fmt.Sprintf("probe-%d", time.Now().UnixMicro()), from: time.Now().Add(c.warmup),
 		acked: newHistogram(), counted: newHistogram(), seen: newHistogram(),
 	}
+	for range watchers {
+		p.conns = append(p.conns, t.connect())
+	}
 	m := &measures{}
 	if _, err := c.behind(ctx, t, m, &loop{
 		workers: watchers, rate: c.probes, warmup: c.warmup, span: c.span,
-		work: func(ctx context.Context, _ int, due time.Time) error { return p.watch(ctx, due) },
+		work: p.watch,
 	}); err != nil {
 		return nil, err
 	}
@@ -55,12 +59,12 @@ func measureVisible(ctx context.Context, c *config, t *target) (*measures, error
 	return m, nil
 }
 
-// watch sends a probe and looks until it is counted and on the board.
-func (p *probes) watch(ctx context.Context, due time.Time) error {
+// watch, of worker w, sends a probe and looks until it is counted and on the board.
+func (p *probes) watch(ctx context.Context, w int, due time.Time) error {
 	n := p.last.Add(1)
 	topic := fmt.Sprintf("%s-%d", p.run, n)
 	body := fmt.Appendf(nil, `{"topic":%q,"region":%q,"count":%d}`, topic, probeRegion, n)
-	if err := p.t.post(ctx, body, 1); err != nil {
+	if err := p.t.post(ctx, p.conns[w], client.NDJSON, body, 1); err != nil {
 		return fmt.Errorf("send probe: %w", err)
 	}
 	p.note(p.acked, due)

@@ -135,7 +135,7 @@ func (c *counting) addKey(topic topicID, plain rowID, r *DeltaRow, region NameID
 		c.addRow(child, r.Count)
 	}
 	c.addRow(plain, r.Count)
-	t.rows.familyOf(plain).forked.add(r.Count, c.from)
+	t.rows.forked(t.rows.familyOf(plain)).add(r.Count, c.from)
 }
 
 // addRow counts n under one row.

@@ -6,7 +6,7 @@ package window
 // category".
 func (t *Table) fork(topic topicID, plain rowID, hash uint64) {
 	f, total := t.rows.familyOf(plain), t.rows.at(plain).totals
-	f.forked.addAll(&total)
+	t.rows.forked(f).addAll(&total)
 	if f.category == NoName {
 		return // the second category's row begins the chain
 	}

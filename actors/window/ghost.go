@@ -54,7 +54,7 @@ func (t *Table) leaveGhosts(b *block, from, to int) {
 		f, forked := t.rows.owner(r)
 		f.leave(n, from, to)
 		if forked {
-			f.forked.leave(n, from, to)
+			t.rows.forked(f).leave(n, from, to)
 		}
 	}
 }

@@ -45,7 +45,7 @@ type cellHeat struct {
 type cellCounts [windows][64 * steps]uint16
 
 const (
-	cellHeatBytes   = int64(16 + 20*windows)
+	cellHeatBytes   = int64(20 + 20*windows)
 	cellCountsBytes = int64(2 * windows * 64 * steps)
 )
 

@@ -123,7 +123,7 @@ func (h *hidden) bytes() (sketches, filters int64) {
 	return h.sketches.Bytes() + h.whole.lines.Bytes() + n, h.filter.Bytes()
 }
 
-const floorBytes = 320
+const floorBytes = 280
 
 // key is what a topic, or a topic in a region, is hidden under.
 func (h *hidden) key(name []byte, region NameID) sketch.Key {

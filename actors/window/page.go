@@ -13,30 +13,42 @@ import (
 type page struct {
 	rows  []row
 	since []admission // beside the rows, what bounds need of them
-	// places are those of the rows, and stored is where the row of a place is.
-	// Both are nil as long as the two are the same: until one leaves before
-	// those that came after it.
-	places, stored []uint8
+	// stored is where the row of a place is, scattered the way back. Both are nil
+	// as long as the two are the same: until a row leaves before one that came
+	// after it.
+	stored    []uint8
+	scattered *scattered
 
 	family uint32
 	familyKey
-	taken  [pageRows / 64]uint64 // places, a bit each
-	oldest messages.Micros       // where late counts of its rows begin
+	oldest messages.Micros // where late counts of its rows begin
+}
+
+// scattered is the places of a page's rows, where they are not those they are
+// stored at.
+type scattered struct {
+	places []uint8               // by where the row is stored
+	taken  [pageRows / 64]uint64 // a bit for each place
 }
 
 // noTopic is the topic of a ghost.
 const noTopic = ^topicID(0)
 
 const (
-	pageBytes = 176    // a page without rows
-	rowBytes  = 64 + 4 // a row with its admission
-	placeFew  = 16     // places and stored grow by so many
-	roomMost  = 8      // room is at most 1/roomMost of a bounded page's rows, or one row
+	pageBytes      = 104 // a page without rows
+	scatteredBytes = 64
+	rowBytes       = 64 + 4 // a row with its admission
+	placeFew       = 16     // places and stored grow by so many
+	roomMost       = 8      // room is at most 1/roomMost of a bounded page's rows, or one row
 )
 
 // bytes is what a page takes beside pageBytes.
 func (p *page) bytes() int64 {
-	return int64(cap(p.rows))*rowBytes + int64(cap(p.places)+cap(p.stored))
+	n := int64(cap(p.rows))*rowBytes + int64(cap(p.stored))
+	if p.scattered != nil {
+		n += scatteredBytes + int64(cap(p.scattered.places))
+	}
+	return n
 }
 
 // room is what of it is kept for rows to come.
@@ -55,34 +67,37 @@ func (p *page) at(id rowID) *row { return &p.rows[p.index(id)] }
 // has tells whether there is a row with an id.
 func (p *page) has(id rowID) bool {
 	place := uint8(id)
-	return p.taken[place>>6]&(1<<(place&63)) != 0
+	if p.scattered == nil {
+		return int(place) < len(p.rows)
+	}
+	return p.scattered.taken[place>>6]&(1<<(place&63)) != 0
 }
 
 // id is that of the i-th row stored in the page, whose number is page.
 func (p *page) id(page uint32, i int) rowID {
-	if p.places == nil {
+	if p.scattered == nil {
 		return page<<pageShift | rowID(i)
 	}
-	return page<<pageShift | rowID(p.places[i])
+	return page<<pageShift | rowID(p.scattered.places[i])
 }
 
 // add stores a row and gives it the first free place.
 func (p *page) add(x row, since admission, tight bool) (place uint8) {
-	for w, word := range p.taken {
-		if word != math.MaxUint64 {
-			place = uint8(w<<6 | bits.TrailingZeros64(^word))
-			break
-		}
-	}
 	n := len(p.rows)
 	if n == cap(p.rows) {
 		p.resize(grown(n, tight))
 	}
 	p.rows, p.since = append(p.rows, x), append(p.since, since)
-	p.taken[place>>6] |= 1 << (place & 63)
-	if p.stored != nil {
-		p.setPlace(n, place)
+	if p.scattered == nil {
+		return uint8(n)
 	}
+	for w, word := range p.scattered.taken {
+		if word != math.MaxUint64 {
+			place = uint8(w<<6 | bits.TrailingZeros64(^word))
+			break
+		}
+	}
+	p.setPlace(n, place)
 	return place
 }
 
@@ -96,8 +111,10 @@ func grown(n int, tight bool) int {
 
 // setPlace gives the row that is stored at the i-th position a place.
 func (p *page) setPlace(i int, place uint8) {
-	p.places, p.stored = reach(p.places, i), reach(p.stored, int(place))
-	p.places[i], p.stored[place] = place, uint8(i)
+	s := p.scattered
+	s.places, p.stored = reach(s.places, i), reach(p.stored, int(place))
+	s.places[i], p.stored[place] = place, uint8(i)
+	s.taken[place>>6] |= 1 << (place & 63)
 }
 
 // reach makes b long enough for an i-th byte.
@@ -117,20 +134,21 @@ func (p *page) resize(n int) {
 // remove takes the row of a place out; the last one stored takes its position.
 func (p *page) remove(place uint8) {
 	i, last := p.index(rowID(place)), len(p.rows)-1
-	if i < last && p.stored == nil {
+	if i < last && p.scattered == nil {
+		p.scattered = new(scattered)
 		for j := range p.rows {
 			p.setPlace(j, uint8(j))
 		}
 	}
 	if i < last {
 		p.rows[i], p.since[i] = p.rows[last], p.since[last]
-		p.setPlace(i, p.places[last])
+		p.setPlace(i, p.scattered.places[last])
 	}
 	p.rows, p.since = p.rows[:last], p.since[:last]
-	if p.places != nil {
-		p.places = p.places[:last]
+	if s := p.scattered; s != nil {
+		s.places = s.places[:last]
+		s.taken[place>>6] &^= 1 << (place & 63)
 	}
-	p.taken[place>>6] &^= 1 << (place & 63)
 	if room := cap(p.rows) - last; last > 0 && room > 2*max(1, last/roomMost) {
 		p.resize(last + max(1, last/roomMost)/2)
 	}

@@ -44,14 +44,15 @@ type family struct {
 	// wide watches the cell (any category, region) in plain families; narrow
 	// the cell (category, region). nil: nobody asked for that cell.
 	wide, narrow *watch
-	// forked is, in a plain family, what forked rows have of the totals.
-	forked totals
+	// forked is, in a plain family, what forked rows have of the totals; nil:
+	// there are none.
+	forked *totals
 
 	familyKey
 	index uint32   // in rows.families
 	pages []uint32 // ascending
-	// roomy are pages that may have free places.
-	roomy []uint32
+	// room is where in pages the first with a free place may be.
+	room uint32
 	// ghosts count what rows had that left (see ghost.go): the first those that
 	// were rows of the category's cell, the second those that were forked. 0:
 	// none has left.
@@ -100,7 +101,7 @@ func (k *familyKey) hash() uint32 {
 }
 
 // familyBytes is a family without its rows.
-const familyBytes = 328
+const familyBytes = 208
 
 // rows holds all rows of a shard.
 type rows struct {
@@ -152,6 +153,25 @@ func (r *rows) count(f *family) (n int) {
 }
 
 func (r *rows) familyOf(id rowID) *family { return r.families[r.pages[id>>pageShift].family] }
+
+// forked is where forked rows' part of a family's totals is kept.
+func (r *rows) forked(f *family) *totals {
+	if f.forked == nil {
+		f.forked = new(totals)
+		r.bytes += totalsBytes
+	}
+	return f.forked
+}
+
+const totalsBytes = 8 * int64(windows)
+
+// forkedIn is what forked rows have of a window's total.
+func (f *family) forkedIn(w int) uint64 {
+	if f.forked == nil {
+		return 0
+	}
+	return f.forked.in(w)
+}
 
 // family is the one with a key, or nil.
 func (r *rows) family(child bool, category, region NameID) *family {
@@ -228,17 +248,16 @@ func (r *rows) add(topic topicID, hash uint64, f uint32, since admission) rowID 
 
 // place puts a row into a family's pages.
 func (r *rows) place(f *family, x row, since admission) rowID {
-	for n := len(f.roomy); n > 0; n-- {
-		p := f.roomy[n-1]
-		if pg := &r.pages[p]; pg.family == f.index && len(pg.rows) < pageRows {
+	for ; int(f.room) < len(f.pages); f.room++ {
+		p := f.pages[f.room]
+		if pg := &r.pages[p]; len(pg.rows) < pageRows {
 			return p<<pageShift | r.put(pg, x, since)
 		}
-		f.roomy = f.roomy[:n-1]
 	}
 	p := r.newPage(f.index, f.familyKey)
 	i, _ := slices.BinarySearch(f.pages, p)
 	f.pages = slices.Insert(f.pages, i, p)
-	f.roomy = append(f.roomy, p)
+	f.room = uint32(i)
 	return p<<pageShift | r.put(&r.pages[p], x, since)
 }
 
@@ -281,7 +300,8 @@ func (r *rows) remove(id rowID, hash uint64) {
 		r.topical--
 	}
 	if len(pg.rows) == pageRows {
-		f.roomy = append(f.roomy, p)
+		i, _ := slices.BinarySearch(f.pages, p)
+		f.room = min(f.room, uint32(i))
 	}
 	r.bytes -= pg.bytes()
 	r.free -= pg.room()
@@ -293,9 +313,7 @@ func (r *rows) remove(id rowID, hash uint64) {
 	*pg = page{family: noFamily, familyKey: noKey}
 	i, _ := slices.BinarySearch(f.pages, p)
 	f.pages = slices.Delete(f.pages, i, i+1)
-	if i := slices.Index(f.roomy, p); i >= 0 {
-		f.roomy = slices.Delete(f.roomy, i, i+1)
-	}
+	f.room = min(f.room, uint32(i))
 	r.spare = append(r.spare, p)
 }
 

@@ -195,7 +195,7 @@ func (t *Table) subtractBlock(b *block, from, to int) {
 		}
 	}
 	f.leave(all, from, to)
-	if !f.child {
+	if forked > 0 && !f.child {
 		f.forked.leave(forked, from, to)
 	}
 }

@@ -36,7 +36,7 @@ func (t *Table) partTotal(p part, w int) (n uint64) {
 		p.eachGhost(func(id rowID) { add(id, t.rows.at(id)) })
 		return n
 	}
-	return familyTotal{f.in(w), f.forked.in(w)}.of(p.unforked)
+	return familyTotal{f.in(w), f.forkedIn(w)}.of(p.unforked)
 }
 
 // sliceTotal is a slice's share of a cell's total.
@@ -136,7 +136,7 @@ func (t *Table) allTotals(v *view) func(cell) uint64 {
 				sum := t.sum(v.Interval)
 				return t.allTotals(&sum)
 			}
-			families[i] = familyTotal{f.in(v.base), f.forked.in(v.base)}
+			families[i] = familyTotal{f.in(v.base), f.forkedIn(v.base)}
 		}
 	}
 	for _, s := range v.plus {

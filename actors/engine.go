@@ -99,7 +99,7 @@ func New(cfg Config) (*Engine, error) {
 		h := newHashes(&cfg.Identity)
 		w := window.Config{
 			Hash:    h.topic,
-			Memory:  max(1, cfg.EngineMemory/int64(cfg.Identity.Partitions)),
+			Memory:  max(1, cfg.EngineMemory/32*31/int64(cfg.Identity.Partitions)), // the rest is for combining
 			Epsilon: cfg.Epsilon,
 			Delta:   cfg.Delta,
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -46,6 +47,15 @@ func UsageOf(pid int) (Usage, error) {
 	}
 	u.Resident, u.Peak = kilobytes(status, "VmRSS:"), kilobytes(status, "VmHWM:")
 	return u, nil
+}
+
+// OwnCPU is what this process has taken of all cores so far.
+func OwnCPU() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		panic(err) // it cannot fail for oneself
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // kilobytes reads a line such as "VmRSS:   1234 kB", in bytes; 0 if there is

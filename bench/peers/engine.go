@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
+	"github.com/crestdb/crest/bench"
 	"github.com/crestdb/crest/bench/tape"
 	"github.com/crestdb/crest/messages"
 )
@@ -12,7 +14,9 @@ import (
 // engineSubject is crest's engine without a gateway and a disk: what it takes
 // from encoded records to ranked windows, on one core.
 type engineSubject struct {
-	rate  float64 // events per second of their own time; 0: as in the stream
+	// rate is how many events arrive per second, counted at their arrival; they
+	// come again and again until -live is over. 0: as in the stream.
+	rate  float64
 	keys  bool
 	tenth bool
 }
@@ -30,11 +34,12 @@ func (s engineSubject) measure(ctx context.Context, t *trial) (*reading, error) 
 		}
 		memory = t.need / 10
 	}
-	events, flush := t.tape, t.flush
+	layout := tape.Layout{Partitions: t.partitions, Request: t.request, Flush: t.flush, Keys: s.keys, Rate: s.rate}
 	if s.rate > 0 {
-		events, flush = events.AtRate(s.rate), int(s.rate/flushesPerSecond)
+		layout.Flush = int(s.rate / flushesPerSecond)
+		layout.Loops = int(math.Ceil(s.rate * t.live.Seconds() / float64(t.events)))
 	}
-	log := events.Log(tape.Layout{Partitions: t.partitions, Request: t.request, Flush: flush, Keys: s.keys})
+	log := t.tape.Log(layout)
 	r := &reading{}
 	return r, alone(func() error { return s.drive(ctx, t, log, memory, r) })
 }
@@ -46,27 +51,28 @@ func (s engineSubject) drive(ctx context.Context, t *trial, log *tape.Log, memor
 		return err
 	}
 	defer e.Close()
-	start, own := time.Now(), ownCPU()
-	if err := log.Count(ctx, e, t.firstPart()); err != nil {
+	first := t.firstPart(log.Total())
+	start, own := time.Now(), bench.OwnCPU()
+	if err := log.Count(ctx, e, first); err != nil {
 		return err
 	}
-	r.paces(t.firstPart(), time.Since(start), ownCPU()-own, 0)
+	r.paces(first, time.Since(start), bench.OwnCPU()-own, 0)
 	r.reads, err = t.reading(ctx, func(ctx context.Context, _ int, q question) error {
 		_, err := e.Board(ctx, &messages.BoardQuery{Window: q.window, Cell: q.cell, K: boardRows})
 		return err
 	}, func() error {
-		for n, p := 0, half(r); n < t.secondPart(r); n += t.request {
+		for n, p := 0, half(r); n < t.secondPart(log.Total(), r); n += t.request {
 			if err := p.wait(ctx, n); err != nil {
 				return err
 			}
-			log.Release(t.firstPart() + n + t.request)
+			log.Release(first + n + t.request)
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	if err := log.Count(ctx, e, t.events); err != nil {
+	if err := log.Count(ctx, e, log.Total()); err != nil {
 		return err
 	}
 	used := e.MemoryUsed()
@@ -78,16 +84,16 @@ func (s engineSubject) drive(ctx context.Context, t *trial, log *tape.Log, memor
 		t.need = max(t.need, r.held)
 	}
 	for _, cell := range t.judge.cells {
-		b, err := e.Board(ctx, &messages.BoardQuery{Window: messages.WindowAll, Cell: cell, K: boardRows, After: log.Release(t.events)})
+		b, err := e.Board(ctx, &messages.BoardQuery{Window: messages.WindowAll, Cell: cell, K: boardRows, After: log.Release(log.Total())})
 		if err != nil {
 			return err
 		}
 		var rows []row
 		for _, got := range b.Rows {
-			if n := t.judge.tallies[cell].Count(got.Topic); n < got.Count.Lower || n > got.Count.Upper {
+			if n := uint64(log.Loops) * t.judge.tallies[cell].Count(got.Topic); n < got.Count.Lower || n > got.Count.Upper {
 				return fmt.Errorf("board of %+v: %q has %d, said to be %d to %d", cell, got.Topic, n, got.Count.Lower, got.Count.Upper)
 			}
-			rows = append(rows, row{got.Topic, float64(got.Count.Lower)})
+			rows = append(rows, row{got.Topic, float64(got.Count.Lower) / float64(log.Loops)})
 		}
 		t.judge.board(&r.found, cell, rows)
 	}

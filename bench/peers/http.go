@@ -83,24 +83,24 @@ func (s httpSubject) drive(ctx context.Context, t *trial, v *server) (*reading, 
 	if s.msgpack {
 		bodies = t.tape.Bodies(t.request, (*workload.Event).AppendMsgpack)
 	}
-	events := t.firstPart()
+	events := t.firstPart(t.events)
 	first := bodies[:events/t.request]
 	r := &reading{}
 	before, err := v.Usage()
 	if err != nil {
 		return nil, err
 	}
-	start, own := time.Now(), ownCPU()
+	start, own := time.Now(), bench.OwnCPU()
 	if err := s.send(ctx, t, v, first, 0, pace{}); err != nil {
 		return nil, err
 	}
-	elapsed, own := time.Since(start), ownCPU()-own
+	elapsed, own := time.Since(start), bench.OwnCPU()-own
 	after, err := v.Usage()
 	if err != nil {
 		return nil, err
 	}
 	r.paces(events, elapsed, after.CPU-before.CPU, own)
-	sent := len(first) + t.secondPart(r)/t.request
+	sent := len(first) + t.secondPart(t.events, r)/t.request
 	r.reads, err = t.reading(ctx, readOverHTTP(v.Addr()), func() error {
 		return s.send(ctx, t, v, bodies[len(first):sent], len(first), half(r))
 	})

@@ -35,6 +35,7 @@ type config struct {
 	pipeline    int
 	reads       float64
 	readFor     time.Duration
+	live        time.Duration
 
 	built string // folder to remove, if the binary was built here
 	need  int64  // bytes that crest's engine took with everything kept, once known
@@ -76,6 +77,7 @@ func parse(args []string, w io.Writer) (*config, []subject, error) {
 	f.IntVar(&c.pipeline, "pipeline", 1000, "redis: commands sent at once, on each of two connections")
 	f.Float64Var(&c.reads, "reads", 100, "boards read per second")
 	f.DurationVar(&c.readFor, "for", 10*time.Second, "how long they are read at most")
+	f.DurationVar(&c.live, "live", 6*time.Minute, "crest/engine at a rate: time that the events cover at least; below 5m none leaves a window")
 	f.Usage = func() {
 		fmt.Fprintln(w, "usage: peers [flags] [SUBJECT ...]\nsubjects:", strings.Join(names(subjects), " "))
 		f.PrintDefaults()
@@ -94,6 +96,8 @@ func parse(args []string, w io.Writer) (*config, []subject, error) {
 		return nil, nil, errors.New("-request (at most 10,000), -connections, -flush, -pipeline: want at least 1")
 	case c.partitions < 1 || c.partitions > 1024:
 		return nil, nil, fmt.Errorf("-partitions %d: want 1 to 1,024", c.partitions)
+	case c.live < 0 || c.live > 24*time.Hour:
+		return nil, nil, fmt.Errorf("-live %v: want 0s to 24h", c.live)
 	case c.readFor < 100*time.Millisecond:
 		return nil, nil, fmt.Errorf("-for %v: want at least 100ms", c.readFor)
 	case c.reads <= 0 || c.reads > 1e6:

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/crestdb/crest/bench"
 	"github.com/crestdb/crest/bench/peers/counters"
 	"github.com/crestdb/crest/bench/tape"
 	"github.com/crestdb/crest/messages"
@@ -29,12 +30,13 @@ func measurePlain(t *trial, make func() *plain) (*reading, error) {
 	return r, alone(func() error {
 		empty := heap()
 		p := make()
-		first, rest := t.tape.Events[:t.firstPart()], t.tape.Events[t.firstPart():]
-		start, own := time.Now(), ownCPU()
+		n := t.firstPart(t.events)
+		first, rest := t.tape.Events[:n], t.tape.Events[n:]
+		start, own := time.Now(), bench.OwnCPU()
 		for i := range first {
 			p.add(&first[i])
 		}
-		r.paces(len(first), time.Since(start), ownCPU()-own, 0)
+		r.paces(len(first), time.Since(start), bench.OwnCPU()-own, 0)
 		for n := range uint64(plainReads) {
 			for part := rest[uint64(len(rest))*n/plainReads : uint64(len(rest))*(n+1)/plainReads]; len(part) > 0; part = part[1:] {
 				p.add(&part[0])

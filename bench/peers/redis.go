@@ -36,23 +36,23 @@ func (s redisSubject) measure(ctx context.Context, t *trial) (r *reading, err er
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, server.stop()) }()
-	events := t.firstPart()
+	events := t.firstPart(t.events)
 	r = &reading{}
 	before, err := bench.UsageOf(server.cmd.Process.Pid)
 	if err != nil {
 		return nil, err
 	}
-	start, own := time.Now(), ownCPU()
+	start, own := time.Now(), bench.OwnCPU()
 	if err := s.send(ctx, t, server.addr, t.tape.Events[:events], pace{}); err != nil {
 		return nil, err
 	}
-	elapsed, own := time.Since(start), ownCPU()-own
+	elapsed, own := time.Since(start), bench.OwnCPU()-own
 	after, err := bench.UsageOf(server.cmd.Process.Pid)
 	if err != nil {
 		return nil, err
 	}
 	r.paces(events, elapsed, after.CPU-before.CPU, own)
-	second := events + t.secondPart(r)
+	second := events + t.secondPart(t.events, r)
 	if err := s.read(ctx, t, server.addr, r, t.tape.Events[events:second]); err != nil {
 		return nil, err
 	}

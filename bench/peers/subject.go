@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/crestdb/crest/bench"
@@ -58,15 +57,15 @@ type trial struct {
 	judge *judge
 }
 
-// firstPart is how many events come as fast as they are taken. It is a multiple
-// of the events of a request, as secondPart is.
-func (t *trial) firstPart() int { return t.events * 3 / 4 / t.request * t.request }
+// firstPart is how many of all events come as fast as they are taken. It is a
+// multiple of the events of a request, as secondPart is.
+func (t *trial) firstPart(all int) int { return all * 3 / 4 / t.request * t.request }
 
 // secondPart is how many come behind the first, at half of the rate that r found
 // of those, while boards are read. What is left then comes as fast as it is
 // taken.
-func (t *trial) secondPart(r *reading) int {
-	n := min(t.events-t.firstPart(), int(r.perSecond/2*t.readFor.Seconds()))
+func (t *trial) secondPart(all int, r *reading) int {
+	n := min(all-t.firstPart(all), int(r.perSecond/2*t.readFor.Seconds()))
 	return max(1, n/t.request) * t.request
 }
 
@@ -144,13 +143,4 @@ func heap() int64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
-}
-
-// ownCPU is what this process has taken of all cores.
-func ownCPU() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		panic(err) // it cannot fail for oneself
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

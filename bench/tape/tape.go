@@ -82,16 +82,6 @@ func nameOf(names []string, n uint8) string {
 	return names[n-1]
 }
 
-// AtRate is the same events at so many a second of their own time.
-func (t *Tape) AtRate(perSecond float64) *Tape {
-	out := &Tape{Topics: t.Topics, numbers: t.numbers, Events: slices.Clone(t.Events)}
-	start := t.Events[0].At
-	for i := range out.Events {
-		out.Events[i].At = start + messages.Micros(float64(i)/perSecond*1e6)
-	}
-	return out
-}
-
 // Bodies are request bodies of n events each, encoded one event after another.
 func (t *Tape) Bodies(n int, encode func(*workload.Event, []byte) []byte) [][]byte {
 	var bodies [][]byte

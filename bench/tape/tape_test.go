@@ -2,6 +2,7 @@ package tape_test
 
 import (
 	"bytes"
+	"math"
 	"testing"
 
 	"github.com/crestdb/crest/bench/tape"
@@ -75,9 +76,30 @@ func TestAnEngineCountsATape(t *testing.T) {
 	}
 }
 
-func TestRates(t *testing.T) {
-	fast := record(t, 1000).AtRate(1000)
-	if got := fast.Events[999].At - fast.Events[0].At; got != 999*messages.Millisecond {
-		t.Errorf("1,000 events at 1,000/s take %d µs", got)
+// TestLoops: the tape comes again and again, at the rate, and counts as often.
+func TestLoops(t *testing.T) {
+	const n, loops, rate = 5000, 3, 100
+	events := record(t, n)
+	log := events.Log(tape.Layout{Partitions: 3, Request: 70, Flush: 1000, Rate: rate, Loops: loops})
+	engine, err := log.Engine(tape.Unbounded, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer engine.Close()
+	if err := log.Count(t.Context(), engine, log.Total()); err != nil {
+		t.Fatal(err)
+	}
+	b, err := engine.Board(t.Context(), &messages.BoardQuery{Window: messages.WindowAll, K: 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ranked := events.Tally(n, messages.Cell{}, 0, math.MaxInt64).Ranked()
+	for i, r := range b.Rows {
+		if r.Topic != ranked[i].Topic || r.Count.Lower != loops*ranked[i].Count {
+			t.Errorf("row %d is %+v, want %d × %+v", i, r, loops, ranked[i])
+		}
+	}
+	if last := events.Events[0].At + n*loops*messages.Second/rate; b.AsOf < last || b.AsOf > last+messages.Second {
+		t.Errorf("the last of %d events at %d/s came at %v, want %v", n*loops, rate, b.AsOf.Time(), last.Time())
 	}
 }

@@ -61,6 +61,15 @@ func Record(c workload.Config, n int) (*Tape, error) {
 	return t, nil
 }
 
+// Of is a tape of made-up events; their topics are numbers in names.
+func Of(names []string, events []Event) *Tape {
+	t := &Tape{Topics: names, Events: events, numbers: make(map[string]uint32, len(names))}
+	for i, name := range names {
+		t.numbers[name] = uint32(i)
+	}
+	return t
+}
+
 func numbersOf(names []string) map[string]uint8 {
 	m := map[string]uint8{"": 0}
 	for i, name := range names {

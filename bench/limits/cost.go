@@ -54,8 +54,10 @@ func (c *config) costAt(ctx context.Context, topics, shards int) (float64, error
 	start := stream.Events[0].At
 	events := make([]tape.Event, topics, topics+len(stream.Events))
 	for i := range events {
-		like := stream.Events[i%len(stream.Events)]
-		events[i] = tape.Event{Topic: uint32(i), Category: like.Category, Region: like.Region}
+		events[i] = tape.Event{Topic: uint32(i), Category: uint8(1 + i%20), Region: stream.Events[i%len(stream.Events)].Region}
+	}
+	for _, e := range stream.Events {
+		events[e.Topic].Category = e.Category // its own: a second one makes it fork
 	}
 	events = append(events, stream.Events...)
 	fill := topics + part

@@ -16,7 +16,7 @@ func (t *Table) Stats() Stats {
 		Slices: len(t.line.slices),
 		Memory: messages.Memory{
 			Rows:       t.rows.bytes,
-			Names:      t.topics.bytes,
+			Names:      t.topics.bytes + t.topics.records.bytes(),
 			Index:      t.topics.index.bytes + t.rows.index.bytes,
 			Candidates: t.watches.bytes(),
 		},
@@ -65,7 +65,7 @@ const indexBytes = 14
 // room is bytes in use that new rows can have: places and names of rows that
 // left.
 func (t *Table) room() int64 {
-	n := t.rows.free + t.topics.gone
+	n := t.rows.free + t.topics.gone + int64(t.topics.records.held-t.topics.n)*topicBytes
 	for _, l := range t.line.slices {
 		n += int64(l.list.dead)
 	}

@@ -122,6 +122,7 @@ func (t *Table) shrink(newRows int) {
 	for range compactMost {
 		t.topics.compact()
 	}
+	t.moveTopics()
 }
 
 // few tells whether the rows stay, whatever else takes the memory: three eighths are

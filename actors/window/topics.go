@@ -10,21 +10,19 @@ import (
 type topicID = uint32
 
 // topics holds the shard's topics: records in chunks, names in an arena, an
-// index over their hashes. Records never move; names do when others have left
-// (see compact).
+// index over their hashes. Names move when others have left (see compact).
 type topics struct {
-	index  index
-	chunks [][]topic
-	n      int       // that live
-	spare  []topicID // records without one
-	arena  [][]byte  // nil: a chunk to be made
-	open   uint32    // chunk that names are added to
-	empty  []uint32  // chunks to be made
-	dead   []int     // bytes of names that left, by chunk
-	worst  []uint32  // chunks that may be worth compacting
-	gone   int64     // sum of dead
-	names  int64     // bytes of names that live
-	bytes  int64     // of records and names
+	index   index
+	records records
+	n       int      // that live
+	arena   [][]byte // nil: a chunk to be made
+	open    uint32   // chunk that names are added to
+	empty   []uint32 // chunks to be made
+	dead    []int    // bytes of names that left, by chunk
+	worst   []uint32 // chunks that may be worth compacting
+	gone    int64    // sum of dead
+	names   int64    // bytes of names that live
+	bytes   int64    // of chunks of names
 }
 
 // topic is one record, 32 bytes. Its T row is made with it.
@@ -38,16 +36,14 @@ type topic struct {
 }
 
 const (
-	topicShift = 8  // 256 records a chunk
 	arenaShift = 13 // 8 KiB a chunk, 4 GiB in all
-	topicBytes = 32
 	// chunkHeader is what a chunk takes beside what is in it.
 	chunkHeader = 32
 	// nameHead is before each name in the arena: whose it is, and its length.
 	nameHead = 6
 )
 
-func (t *topics) at(id topicID) *topic { return &t.chunks[id>>topicShift][id&(1<<topicShift-1)] }
+func (t *topics) at(id topicID) *topic { return t.records.at(id) }
 
 // Name is the name of a topic; it points into the arena.
 func (t *topics) Name(id topicID) []byte { return t.nameOf(t.at(id)) }
@@ -78,16 +74,10 @@ func (t *topics) is(id topicID, hash uint64, name []byte) bool {
 
 // add makes the record of a new topic; its row is still to be set.
 func (t *topics) add(hash uint64, name []byte) topicID {
-	id := topicID(t.n)
-	if n := len(t.spare); n > 0 {
-		id, t.spare = t.spare[n-1], t.spare[:n-1]
-	} else if t.n>>topicShift == len(t.chunks) {
-		t.chunks = append(t.chunks, make([]topic, 1<<topicShift))
-		t.bytes += topicBytes<<topicShift + chunkHeader
-	}
 	t.n++
 	t.names += nameHead + int64(len(name))
-	*t.at(id) = topic{hash: hash, prefix: rank.Prefix(name), name: t.store(id, name), size: uint16(len(name))}
+	id := t.records.take(topic{hash: hash, prefix: rank.Prefix(name), size: uint16(len(name))})
+	t.at(id).name = t.store(id, name)
 	t.index.add(hash, id)
 	return id
 }
@@ -104,8 +94,7 @@ func (t *topics) remove(id topicID) {
 	if before <= compactFrom && t.dead[chunk] > compactFrom {
 		t.worst = append(t.worst, chunk)
 	}
-	*r = topic{}
-	t.spare = append(t.spare, id)
+	t.records.free(id)
 	t.n--
 }
 
@@ -121,6 +110,12 @@ func (t *topics) store(id topicID, name []byte) uint32 {
 	chunk = binary.LittleEndian.AppendUint16(chunk, uint16(len(name)))
 	t.arena[t.open] = append(chunk, name...)
 	return t.open<<arenaShift | uint32(at)
+}
+
+// setOwner says whose a name is.
+func (t *topics) setOwner(name uint32, id topicID) {
+	at := name & (1<<arenaShift - 1)
+	binary.LittleEndian.PutUint32(t.arena[name>>arenaShift][at-nameHead:], id)
 }
 
 func (t *topics) openChunk() {
@@ -153,7 +148,7 @@ func (t *topics) compact() {
 	for at, chunk := 0, t.arena[c]; at < len(chunk); {
 		id, size := binary.LittleEndian.Uint32(chunk[at:]), int(binary.LittleEndian.Uint16(chunk[at+4:]))
 		at += nameHead
-		if r := t.at(id); r.name == c<<arenaShift|uint32(at) && int(r.size) == size {
+		if r := t.records.find(id); r != nil && r.name == c<<arenaShift|uint32(at) && int(r.size) == size {
 			r.name = t.store(id, chunk[at:at+size])
 		}
 		at += size

@@ -296,16 +296,20 @@ func (t *Table) unknownKey(key sketch.Key) admission {
 }
 
 // SketchError is the error that what is hidden of a window is known with, as a
-// share of all that is hidden of it: that of the slices' sketches, or that of the
-// one of "all". Zero while nothing is hidden.
+// share: of all that is hidden, for "all"; for another standard window, of all that is
+// hidden of the two periods it lies in; else of what is hidden of the window, as
+// the slices' sketches know it. Zero while nothing is hidden.
 func (t *Table) SketchError(w messages.Window) messages.SketchError {
 	h := &t.hidden
 	if h.sketches == nil {
 		return messages.SketchError{}
 	}
 	width := h.width
-	if w == messages.WindowAll {
+	switch {
+	case w == messages.WindowAll:
 		width = sketch.WideShare * h.wide
+	case slices.Contains(messages.StandardWindows[:], w):
+		width = h.wide
 	}
 	return messages.SketchError{Epsilon: min(1, sketch.Epsilon(width)), Delta: h.delta}
 }

@@ -63,9 +63,9 @@ const (
 	lookPerRow = 16
 	// compactMost is how many chunks of names are compacted at a time.
 	compactMost = 32
-	// heatShare is the part of the rows looked at that should leave in a round.
-	heatShare             = 1.0 / 8
-	shareLeast, shareMost = 1.0 / 64, 1.0 / 2
+	// heatShare is the part of the rows looked at that should leave in a round;
+	// shareMost the most.
+	heatShare, shareMost = 1.0 / 8, 1.0 / 2
 )
 
 // shrink makes rows leave while the table holds more than it may; newRows have
@@ -85,7 +85,7 @@ func (t *Table) shrink(newRows int) {
 	over := used - limit
 	if over <= 0 || t.few() {
 		if t.sweep.rounds == 0 && over > -limit/4 { // be ready
-			t.look4heat(newRows)
+			t.lookAhead(newRows)
 		}
 		return
 	}
@@ -131,8 +131,8 @@ func (t *Table) shrink(newRows int) {
 // rather than to have no rows at all.
 func (t *Table) few() bool { return t.leavable() <= t.hidden.memory/8*3 }
 
-// look4heat measures ahead of need, in proportion to what comes.
-func (t *Table) look4heat(newRows int) {
+// lookAhead measures ahead of need, in proportion to what comes.
+func (t *Table) lookAhead(newRows int) {
 	for n := 0; n <= newRows; n += pageRows {
 		t.portion()
 	}
@@ -368,8 +368,9 @@ func (t *Table) nextRegion() {
 }
 
 // balance sets how many rows of each kind are to leave in a round: more of
-// topics' while a third of all are theirs, since one kind could crowd the other
-// out; and more of regional ones while they are few and topics' wait for them.
+// topics' while over a third of all are theirs, since one kind could crowd the
+// other out; and more regional ones while too few leave, since topics' wait for
+// those.
 func (t *Table) balance() {
 	s := &t.sweep
 	topics, regional := &s.kinds[0], &s.kinds[1]
@@ -388,13 +389,6 @@ func (t *Table) balance() {
 }
 
 func (h *heats) raise() { h.share = min(shareMost, 2*h.share) }
-func (h *heats) lower() { h.share = max(shareLeast, h.share/2) }
 
 // restore brings the share nearer to what it was.
-func (h *heats) restore() {
-	if h.share > heatShare {
-		h.share = max(heatShare, h.share/2)
-	} else {
-		h.share = min(heatShare, h.share*2)
-	}
-}
+func (h *heats) restore() { h.share = max(heatShare, h.share/2) }

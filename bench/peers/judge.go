@@ -41,7 +41,7 @@ type findings struct {
 	boards int
 	recall float64 // sum; ties for the last place are open
 	rows   int
-	off    float64 // sum of |count − true| / true
+	offs   float64 // sum of |count − true| / true
 }
 
 // board compares one with the truth.
@@ -55,7 +55,7 @@ func (j *judge) board(f *findings, cell messages.Cell, rows []row) {
 			found++
 		}
 		f.rows++
-		f.off += math.Abs(r.count-float64(n)) / math.Max(1, float64(n))
+		f.offs += math.Abs(r.count-float64(n)) / math.Max(1, float64(n))
 	}
 	f.boards++
 	f.recall += float64(found) / float64(len(top))
@@ -63,4 +63,4 @@ func (j *judge) board(f *findings, cell messages.Cell, rows []row) {
 
 // recalled is the mean recall, and off the mean error of a count.
 func (f *findings) recalled() float64 { return f.recall / float64(max(1, f.boards)) }
-func (f *findings) error() float64    { return f.off / float64(max(1, f.rows)) }
+func (f *findings) off() float64      { return f.offs / float64(max(1, f.rows)) }

@@ -37,7 +37,7 @@ var (
 	held      = func(r *reading) float64 { return float64(r.held) / (1 << 20) }
 	p50       = func(r *reading) float64 { return millis(r.reads.at(0.5)) }
 	p99       = func(r *reading) float64 { return millis(r.reads.at(0.99)) }
-	off       = func(r *reading) float64 { return 100 * r.found.error() }
+	off       = func(r *reading) float64 { return 100 * r.found.off() }
 	recall    = func(r *reading) float64 { return r.found.recalled() }
 )
 

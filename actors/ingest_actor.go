@@ -29,12 +29,12 @@ const (
 	// deltasPerShard circulate between the ingest actor and its shard: one
 	// fills while one is applied, a third is ready when both are busy.
 	deltasPerShard = 3
-	// readEvery is how often a partition is read while little comes: every
-	// flush has a price of its own, which events that come one by one would each
-	// pay. After a pause the first event is read at once.
-	readEvery = 5 * time.Millisecond
-	// readFull is how many bytes are no longer little.
-	readFull = 256 << 10
+	// Between two reads of a partition passes readPause for each record that
+	// the first one brought, at most readPauseMost, so that what comes meanwhile
+	// shares the price of a flush. The first event after a pause, and one every
+	// now and then, is read at once; a backlog is read without pauses.
+	readPause     = 2 * time.Millisecond
+	readPauseMost = 40 * time.Millisecond
 	// maxDeltaRows bounds a delta; past it the ingest actor stops reading until
 	// the shard has taken one.
 	maxDeltaRows = 1 << 16
@@ -164,6 +164,7 @@ func (r *reader) run(ctx context.Context, p messages.Partition, from messages.Of
 	defer close(r.done)
 	pause := time.NewTimer(0)
 	defer pause.Stop()
+	ends := make(messages.Position, p+1)
 	for {
 		select {
 		case <-ctx.Done():
@@ -183,22 +184,20 @@ func (r *reader) run(ctx context.Context, p messages.Partition, from messages.Of
 				return
 			}
 			from = b.Next
-			pause.Reset(pauseAfter(b))
+			log.Ends(ends)
+			pause.Reset(pauseAfter(b.Records(), int(ends[p]-b.Next)))
 			send(b)
 		}
 	}
 }
 
-// pauseAfter is how long to wait before the next batch is read.
-func pauseAfter(b *messages.Batch) time.Duration {
-	n := 0
-	for i := range b.Blocks {
-		n += len(b.Blocks[i].Data)
-	}
-	if n >= readFull {
+// pauseAfter is how long to wait after a read that brought some records and
+// left others. What came while it read is little; more is a backlog.
+func pauseAfter(read, left int) time.Duration {
+	if left > read/4 {
 		return 0
 	}
-	return readEvery
+	return min(time.Duration(read)*readPause, readPauseMost)
 }
 
 // give returns a batch to be filled again.

@@ -17,16 +17,16 @@ const (
 
 // trending answers GET /api/v1/trending.
 func (s *Server) trending(w http.ResponseWriter, r *http.Request) error {
-	return s.board(w, r, "board", func(b *messages.Board) any { return api.NewBoard(b) })
+	return s.board(w, r, "board", encodeBoard)
 }
 
 // videoTrending answers GET /api/trending: the same board in the shape of
 // video services.
 func (s *Server) videoTrending(w http.ResponseWriter, r *http.Request) error {
-	return s.board(w, r, "video", func(b *messages.Board) any { return api.NewVideoBoard(b) })
+	return s.board(w, r, "video", func(b *messages.Board) ([]byte, error) { return encode(api.NewVideoBoard(b)) })
 }
 
-func (s *Server) board(w http.ResponseWriter, r *http.Request, shape string, convert func(*messages.Board) any) error {
+func (s *Server) board(w http.ResponseWriter, r *http.Request, shape string, encode func(*messages.Board) ([]byte, error)) error {
 	req, err := s.boardRequest(r, shape)
 	if err != nil {
 		return err
@@ -46,7 +46,7 @@ func (s *Server) board(w http.ResponseWriter, r *http.Request, shape string, con
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	body, err := s.boards.encoded(req.key, b, func() ([]byte, error) { return encode(convert(b)) })
+	body, err := s.boards.encoded(req.key, b, func() ([]byte, error) { return encode(b) })
 	if err != nil {
 		return err
 	}

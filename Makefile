@@ -2,7 +2,8 @@
 # make demo       a node, a lively stream and the moving board (ARGS="--for 1m" to stop by itself)
 # make test       go vet and the tests of every package, with the race detector where goroutines meet
 # make integration  the real binary over real HTTP: killed, restarted, retried against (see bench/sim)
-# make bench      Go benchmarks, then the tables of bench/accuracy and bench/load
+# make bench      Go benchmarks, then every table of bench/, at sizes that end within about ten minutes;
+#                 crest beside Redis wants Debian's redis-server. For published sizes see bench/README.md
 # make lint       gofmt, go vet, staticcheck, govulncheck
 
 SHELL := bash
@@ -39,11 +40,16 @@ integration:
 	go vet -tags e2e ./bench/sim
 	go test -tags e2e -count=1 -v -timeout 40m ./bench/sim
 
-BENCHTIME ?= 1s
+BENCHTIME ?= 100ms
+BENCH_EVENTS ?= 1000000
+BENCH_TOPICS ?= 100000
 bench: build
 	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
 	go run ./bench/accuracy -bin bin/crest
-	go run ./bench/load -bin bin/crest
+	go run ./bench/load -bin bin/crest -repeat 1
+	go run ./bench/limits -events $(BENCH_EVENTS) -topics $(BENCH_TOPICS)
+	go run ./bench/budget -events $(BENCH_EVENTS) -topics $(BENCH_TOPICS) -live 10s
+	go run ./bench/peers -bin bin/crest -events $(BENCH_EVENTS) -topics $(BENCH_TOPICS) -live 10s
 
 lint: $(TOOLS)/staticcheck $(TOOLS)/govulncheck
 	@files=$$(gofmt -l .); \

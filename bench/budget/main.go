@@ -25,6 +25,7 @@ type config struct {
 	rate           float64
 	live           time.Duration
 	fill           float64
+	flush          int
 	partitions     int
 	out            string
 }
@@ -57,6 +58,7 @@ func parse(args []string, w io.Writer) (*config, error) {
 	f.Float64Var(&c.rate, "rate", 1_000_000, "events per second of their own time")
 	f.DurationVar(&c.live, "live", time.Minute, "time that they cover at least: the stream comes again and again until then")
 	f.Float64Var(&c.fill, "fill", 0.5, "share of the events that are counted before the profile begins")
+	f.IntVar(&c.flush, "flush", 0, "events between two flushes; 0: those of a tenth of a second")
 	f.IntVar(&c.partitions, "partitions", 16, "shards")
 	f.StringVar(&c.out, "o", "", "`file` to keep the profile in")
 	if err := f.Parse(args); err != nil {
@@ -69,6 +71,8 @@ func parse(args []string, w io.Writer) (*config, error) {
 		return nil, fmt.Errorf("-events %d, -topics %d: want at least 10,000 and 1", c.events, c.topics)
 	case c.rate < 100:
 		return nil, fmt.Errorf("-rate %v: want at least 100", c.rate)
+	case c.flush < 0:
+		return nil, fmt.Errorf("-flush %d: want 0 or more", c.flush)
 	case c.live < 0 || c.live > 24*time.Hour:
 		return nil, fmt.Errorf("-live %v: want 0s to 24h", c.live)
 	case !(c.fill >= 0 && c.fill <= 0.9):
@@ -109,8 +113,11 @@ func (c *config) profile(ctx context.Context) (used time.Duration, counted int, 
 	if err != nil {
 		return 0, 0, err
 	}
+	if c.flush == 0 {
+		c.flush = max(1, int(c.rate/10))
+	}
 	log := t.Log(tape.Layout{
-		Partitions: c.partitions, Request: request, Flush: max(1, int(c.rate/10)),
+		Partitions: c.partitions, Request: request, Flush: c.flush,
 		Rate: c.rate, Loops: max(1, int(math.Ceil(c.rate*c.live.Seconds()/float64(c.events)))),
 	})
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))

@@ -111,16 +111,29 @@ func (c *CountMin) group(slot int) *group {
 type places [maxDepth]int
 
 func (c *CountMin) places(k Key, p *places) []int {
+	var rows Rows
+	k.Rows(c.depth, &rows)
+	return c.placesOf(&rows, p)
+}
+
+func (c *CountMin) placesOf(rows *Rows, p *places) []int {
 	for i := range c.depth {
-		p[i] = (i*c.width + reduce(k.row(i), c.width)) * lanes
+		p[i] = (i*c.width + reduce(rows[i], c.width)) * lanes
 	}
 	return p[:c.depth]
 }
 
 // Add counts n times a key in a slot.
 func (c *CountMin) Add(slot int, k Key, n uint64) {
+	var rows Rows
+	k.Rows(c.depth, &rows)
+	c.AddRows(slot, &rows, n)
+}
+
+// AddRows is Add for a key that is hashed already.
+func (c *CountMin) AddRows(slot int, rows *Rows, n uint64) {
 	var p places
-	at := c.places(k, &p)
+	at := c.placesOf(rows, &p)
 	g, lane := c.group(slot), slot%lanes
 	reading := addSaturating(least(g, at, lane), n)
 	for _, i := range at {

@@ -32,15 +32,19 @@ func NewFilter(bytes int64, minSpan int64) *Filter {
 	return &Filter{newer: make([]uint64, words), older: make([]uint64, words), minSpan: minSpan}
 }
 
-// Add enters a key at log time now, which never goes backwards.
-func (f *Filter) Add(k Key, now int64) {
+// Add enters a key at log time now, which never goes backwards, and tells what
+// Has would have told before.
+func (f *Filter) Add(k Key, now int64) (had bool) {
 	f.rotate(now)
-	h := k.A
+	h, had := k.A, true
 	for range probes {
 		h += k.B
 		bit := reduce(h, 64*len(f.newer))
-		f.newer[bit/64] |= 1 << (bit % 64)
+		word, mask := &f.newer[bit/64], uint64(1)<<(bit%64)
+		had = had && *word&mask != 0
+		*word |= mask
 	}
+	return had || has(f.older, k)
 }
 
 func (f *Filter) rotate(now int64) {

@@ -80,6 +80,17 @@ func (k Key) row(i int) uint64 {
 	return x ^ x>>33
 }
 
+// Rows is a key's hashes for the first rows of any sketch.
+type Rows [maxDepth]uint64
+
+// Rows sets to to the hashes of a key for sketches of so many rows: a key that is
+// counted in several is hashed once.
+func (k Key) Rows(depth int, to *Rows) {
+	for i := range to[:depth] {
+		to[i] = k.row(i)
+	}
+}
+
 // reduce maps a hash onto 0 … n−1 (Lemire 2019).
 func reduce(hash uint64, n int) int {
 	hi, _ := bits.Mul64(hash, uint64(n))

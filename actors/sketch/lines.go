@@ -41,9 +41,9 @@ type spot struct {
 	wide uint8 // lane of the wide sketch
 }
 
-func (s *Lines) spots(k Key, to *[maxDepth]spot) []spot {
+func (s *Lines) spots(rows *Rows, to *[maxDepth]spot) []spot {
 	for i := range s.depth {
-		h := k.row(i)
+		h := rows[i]
 		to[i] = spot{&s.lines[i*s.width+reduce(h, s.width)], Narrow + uint8(h%WideShare)}
 	}
 	return to[:s.depth]
@@ -51,8 +51,15 @@ func (s *Lines) spots(k Key, to *[maxDepth]spot) []spot {
 
 // Add counts a key as often as n says, and sets read to what it reads then.
 func (s *Lines) Add(k Key, n, read *Readings) {
+	var rows Rows
+	k.Rows(s.depth, &rows)
+	s.AddRows(&rows, n, read)
+}
+
+// AddRows is Add for a key that is hashed already.
+func (s *Lines) AddRows(rows *Rows, n, read *Readings) {
 	var where [maxDepth]spot
-	spots := s.spots(k, &where)
+	spots := s.spots(rows, &where)
 	low := s.least(spots)
 	for l, m := range n.Narrow {
 		if m > 0 {
@@ -73,8 +80,10 @@ func (s *Lines) Add(k Key, n, read *Readings) {
 
 // Read sets read to what a key reads: at least what was counted.
 func (s *Lines) Read(k Key, read *Readings) {
+	var rows Rows
+	k.Rows(s.depth, &rows)
 	var where [maxDepth]spot
-	low := s.least(s.spots(k, &where))
+	low := s.least(s.spots(&rows, &where))
 	read.set(&low)
 }
 

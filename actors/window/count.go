@@ -30,6 +30,7 @@ func (t *Table) count(d *Delta, rows []DeltaRow) {
 			c.slice.spare(&t.scratch.sorter)
 		}
 		t.resolve(d, some, &found)
+		c.made = 0
 		for i := range some {
 			c.add(d, &some[i], &found[i])
 		}
@@ -74,6 +75,7 @@ type counting struct {
 	from    int
 	reach   int // as from, for the floors
 	narrows narrows
+	made    int  // rows since the last resolve
 	late    bool // rows made at the same time would not be expected in the slice
 }
 
@@ -84,12 +86,17 @@ func (c *counting) add(d *Delta, r *DeltaRow, found *resolved) {
 		c.slice.total = addSaturating(c.slice.total, r.Count)
 	}
 	if found.topic == 0 {
-		topic, known := t.topics.find(r.Hash, d.Topic(r))
+		var topic topicID
+		known := false
+		if !found.unknown || c.made > 0 {
+			topic, known = t.topics.find(r.Hash, d.Topic(r))
+		}
 		if !known && c.hideTopic(d, r) {
 			return
 		}
 		if !known {
 			topic = t.newTopic(r.Hash, d.Topic(r), r.Category)
+			c.made++
 		}
 		found.topic, found.plain = topic+1, t.topics.at(topic).row
 	}
@@ -99,11 +106,15 @@ func (c *counting) add(d *Delta, r *DeltaRow, found *resolved) {
 		return
 	}
 	if found.inRegion == 0 {
-		if found.inRegion = t.rows.findPlain(topic, r.Hash, r.Region); found.inRegion == 0 {
+		if !found.alone || c.made > 0 {
+			found.inRegion = t.rows.findPlain(topic, r.Hash, r.Region)
+		}
+		if found.inRegion == 0 {
 			if c.hideRegional(d, r) {
 				return
 			}
 			found.inRegion = t.newRegional(topic, r)
+			c.made++
 		}
 	}
 	c.addKey(topic, found.inRegion, r, r.Region)

@@ -164,12 +164,20 @@ func (t *Table) admit(topic topicID, region NameID) admission {
 	return a | clean
 }
 
-// fold counts n for a key in what is hidden of a slice.
-func (h *hidden) fold(s *slice, k sketch.Key, n uint64) {
+// fold counts n for a key in what is hidden: of a slice, of the windows from the
+// from-th on, of those that the slice is in, and of "all". s is nil for a slice
+// that is kept no longer. read, if not nil, is what the key reads then.
+func (h *hidden) fold(s *slice, in *narrows, from int, k sketch.Key, n uint64, read *reading) {
+	var rows sketch.Rows
+	k.Rows(h.depth, &rows)
+	h.whole.add(&rows, n, in, from, read)
+	if s == nil {
+		return
+	}
 	if s.folded == 0 {
 		s.folded = h.sketches.Acquire() + 1
 	}
-	h.sketches.Add(s.folded-1, k, n)
+	h.sketches.AddRows(s.folded-1, &rows, n)
 }
 
 // merge adds what is hidden of a slice to that of the one it is merged into.
@@ -282,12 +290,12 @@ func (t *Table) unknown(name []byte, region NameID) admission {
 	if t.hidden.sketches == nil {
 		return unadmitted | clean | pristine
 	}
-	return t.unknownKey(t.hidden.key(name, region))
+	return t.unknownKey(t.hidden.filter.Has(t.hidden.key(name, region)))
 }
 
-func (t *Table) unknownKey(key sketch.Key) admission {
+func (t *Table) unknownKey(lost bool) admission {
 	switch h := &t.hidden; {
-	case h.filter.Has(key):
+	case lost:
 		return unadmitted
 	case t.clock-h.begun < filterSpan:
 		return unadmitted | clean | pristine

@@ -152,12 +152,11 @@ func (c *counting) hide(f *family, key sketch.Key, region NameID, n uint64) {
 	}
 	k := t.hiding.find(t, key, region)
 	k.now[allWindow] = addSaturating(k.now[allWindow], n)
-	t.hidden.whole.add(key, n, &c.narrows, c.reach, &k.read)
+	t.hidden.fold(c.slice, &c.narrows, c.reach, key, n, &k.read)
 	if c.slice == nil {
 		return
 	}
 	c.slice.addTo(&f.ghostAt, ghost, n)
-	t.hidden.fold(c.slice, key, n)
 	for w := c.reach; w < allWindow; w++ {
 		k.now[w] = addSaturating(k.now[w], n)
 	}
@@ -180,8 +179,7 @@ func (h *hiding) find(t *Table, key sketch.Key, region NameID) *hiddenKey {
 	if len(h.keys) == cap(h.keys) {
 		h.keys = append(make([]hiddenKey, 0, min(h.most(t.hidden.memory), max(64, 2*cap(h.keys)))), h.keys...)
 	}
-	h.keys = append(h.keys, hiddenKey{key: key, region: region, before: t.unknownKey(key)})
-	t.hidden.filter.Add(key, int64(t.clock))
+	h.keys = append(h.keys, hiddenKey{key: key, region: region, before: t.unknownKey(t.hidden.filter.Add(key, int64(t.clock)))})
 	h.place(key, uint32(len(h.keys)))
 	return &h.keys[len(h.keys)-1]
 }

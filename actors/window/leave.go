@@ -252,8 +252,7 @@ func (t *Table) leaveSlice(l *leaving, s *slice) bool {
 			return
 		}
 		r := &l.rows[g.owner]
-		t.hidden.fold(s, r.key, n)
-		t.hidden.whole.add(r.key, n, &in, from, nil)
+		t.hidden.fold(s, &in, from, r.key, n, nil)
 		for w := from; w < allWindow; w++ {
 			r.bound[w] = addSaturating(r.bound[w], n)
 		}
@@ -284,7 +283,7 @@ func (t *Table) noteFloor(r *leaver, left uint64) {
 		m.note(t.line.open.Floor(Grid(messages.StandardWindows[w])), bound)
 	}
 	if left > 0 {
-		h.whole.add(r.key, left, nil, allWindow, nil)
+		h.fold(nil, nil, allWindow, r.key, left, nil)
 	}
 	f.all = max(f.all, addSaturating(r.bound[allWindow], t.rows.at(r.id).all))
 	h.filter.Add(r.key, int64(t.clock))

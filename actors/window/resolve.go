@@ -6,6 +6,9 @@ type resolved struct {
 	topic    uint32 // id + 1
 	plain    rowID  // T row
 	inRegion rowID  // TR row
+	// unknown: there was no such topic, nor another with the same tag; alone: no
+	// such TR row.
+	unknown, alone bool
 }
 
 // resolveRows is how many rows are looked up together.
@@ -17,7 +20,8 @@ const resolveRows = 64
 // stands behind another with the same tag, is left to the caller.
 func (t *Table) resolve(d *Delta, rows []DeltaRow, out *[resolveRows]resolved) {
 	for i := range rows {
-		out[i] = resolved{topic: t.topics.index.peek(rows[i].Hash)}
+		topic := t.topics.index.peek(rows[i].Hash)
+		out[i] = resolved{topic: topic, unknown: topic == 0}
 	}
 	var names [resolveRows][]byte
 	for i := range rows {
@@ -38,6 +42,7 @@ func (t *Table) resolve(d *Delta, rows []DeltaRow, out *[resolveRows]resolved) {
 		}
 		if r.topic != 0 && rows[i].Region != NoName {
 			r.inRegion = t.rows.index.peek(rowHash(rows[i].Hash, false, NoName, rows[i].Region))
+			r.alone = r.inRegion == 0
 		}
 	}
 	var waited uint64

@@ -69,12 +69,12 @@ type reading [windows]uint64
 
 // add counts n for a key in the windows from the from-th on, of those that a slice
 // is in, and in "all"; read, if not nil, is what it reads then.
-func (h *whole) add(k sketch.Key, n uint64, in *narrows, from int, read *reading) {
+func (h *whole) add(k *sketch.Rows, n uint64, in *narrows, from int, read *reading) {
 	counts, after := sketch.Readings{Wide: n}, sketch.Readings{}
 	for w := from; w < allWindow; w++ {
 		counts.Narrow[in[w]] = n
 	}
-	h.lines.Add(k, &counts, &after)
+	h.lines.AddRows(k, &counts, &after)
 	if read != nil {
 		read.set(&after)
 	}

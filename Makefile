@@ -4,12 +4,13 @@
 # make integration  the real binary over real HTTP: killed, restarted, retried against (see bench/sim)
 # make bench      Go benchmarks, then every table of bench/, at sizes that end within about ten minutes;
 #                 crest beside Redis wants Debian's redis-server. For published sizes see bench/README.md
+# make profile    what the compiler is guided by (cmd/crest/default.pgo), anew; about a minute
 # make lint       gofmt, go vet, staticcheck, govulncheck
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build demo test integration bench lint clean
+.PHONY: build demo test integration bench profile lint clean
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 TOOLS := $(CURDIR)/.cache/tools
@@ -50,6 +51,11 @@ bench: build
 	go run ./bench/limits -events $(BENCH_EVENTS) -topics $(BENCH_TOPICS)
 	go run ./bench/budget -events $(BENCH_EVENTS) -topics $(BENCH_TOPICS) -live 10s
 	go run ./bench/peers -bin bin/crest -events $(BENCH_EVENTS) -topics $(BENCH_TOPICS) -live 10s
+
+# The build takes it by itself. What it names and is not there any more costs
+# nothing, but gains nothing either: make it anew when the hot path has changed.
+profile:
+	go run ./bench/profile -o cmd/crest/default.pgo
 
 lint: $(TOOLS)/staticcheck $(TOOLS)/govulncheck
 	@files=$$(gofmt -l .); \

@@ -36,20 +36,25 @@ func (t timed) note(work func()) {
 	}
 }
 
-// measureStall counts the aged stream with everything kept, then with a tenth
-// of what that took.
+// liveRate is events per second of their own time, flushed every 100 ms.
+const liveRate = 200_000
+
+// measureStall counts events that come live behind 31 days of others, with
+// everything kept, then with a tenth of what that took.
 func measureStall(ctx context.Context, c *config) ([]line, error) {
-	t, err := c.aged()
+	t, first, err := c.live(liveRate)
 	if err != nil {
 		return nil, err
 	}
-	log := c.log(t)
+	log := func() *tape.Log {
+		return t.Log(tape.Layout{Partitions: c.partitions, Request: request, Flush: liveRate / 10})
+	}
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	all, err := c.stalls(ctx, log, 0)
+	all, err := c.stalls(ctx, log(), first, 0)
 	if err != nil {
 		return nil, err
 	}
-	tenth, err := c.stalls(ctx, c.log(t), all.held/10)
+	tenth, err := c.stalls(ctx, log(), first, all.held/10)
 	if err != nil {
 		return nil, err
 	}
@@ -69,8 +74,9 @@ type stalls struct {
 	held    int64
 }
 
-// stalls counts a log; memory 0 keeps everything.
-func (c *config) stalls(ctx context.Context, log *tape.Log, memory int64) (stalls, error) {
+// stalls counts a log and looks at what comes behind the first events; memory 0
+// keeps everything.
+func (c *config) stalls(ctx context.Context, log *tape.Log, first int, memory int64) (stalls, error) {
 	var longest atomic.Int64
 	cfg := window.Config{
 		Hash:    func([]byte) uint64 { panic("limits: a topic was asked for by its name") },
@@ -83,6 +89,10 @@ func (c *config) stalls(ctx context.Context, log *tape.Log, memory int64) (stall
 		return stalls{}, err
 	}
 	defer e.Close()
+	if err := log.Count(ctx, e, first); err != nil {
+		return stalls{}, err
+	}
+	longest.Store(0)
 	before := bench.OwnCPU()
 	if err := log.Count(ctx, e, log.Total()); err != nil {
 		return stalls{}, err
@@ -90,7 +100,7 @@ func (c *config) stalls(ctx context.Context, log *tape.Log, memory int64) (stall
 	used := e.MemoryUsed()
 	return stalls{
 		longest: time.Duration(longest.Load()),
-		cost:    float64((bench.OwnCPU() - before).Nanoseconds()) / float64(log.Total()),
+		cost:    float64((bench.OwnCPU() - before).Nanoseconds()) / float64(log.Total()-first),
 		held:    used.Engine(),
 	}, nil
 }

@@ -29,12 +29,35 @@ func (c *config) aged() (*tape.Tape, error) {
 	if err != nil {
 		return nil, err
 	}
-	oldest := math.Log(float64(whole / messages.Second))
-	for i := range t.Events {
-		age := math.Exp(oldest * (1 - float64(i)/float64(len(t.Events))))
-		t.Events[i].At = epoch - messages.Micros(age*float64(messages.Second))
-	}
+	spread(t.Events, epoch)
 	return t, nil
+}
+
+// spread gives events ages evenly spread over their logarithms, from 31 days to a
+// second before the end.
+func spread(events []tape.Event, end messages.Micros) {
+	oldest := math.Log(float64(whole / messages.Second))
+	for i := range events {
+		age := math.Exp(oldest * (1 - float64(i)/float64(len(events))))
+		events[i].At = end - messages.Micros(age*float64(messages.Second))
+	}
+}
+
+// live is the stream with its first half aged, and its second half at so many
+// events a second, with the epoch in the middle of it: there slices of all tiers
+// end at once. first is the number of the aged ones.
+func (c *config) live(perSecond int) (t *tape.Tape, first int, err error) {
+	if t, err = tape.Record(tape.Hour(c.seed, c.events, c.topics), c.events); err != nil {
+		return nil, 0, err
+	}
+	first = c.events / 2 / request * request
+	rest := t.Events[first:]
+	start := epoch - messages.Micros(len(rest)/2)*messages.Second/messages.Micros(perSecond)
+	spread(t.Events[:first], start)
+	for i := range rest {
+		rest[i].At = start + messages.Micros(i)*messages.Second/messages.Micros(perSecond)
+	}
+	return t, first, nil
 }
 
 func (c *config) log(t *tape.Tape) *tape.Log {

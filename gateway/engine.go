@@ -7,7 +7,7 @@ import (
 )
 
 // Engine answers questions about what was counted. Every answer refers to one
-// moment and is immutable. A query with After waits for it until the context
+// moment and is immutable, and so is a query, which many may share. A query with After waits for it until the context
 // ends and then fails with messages.ErrBehind.
 type Engine interface {
 	Counter

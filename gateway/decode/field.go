@@ -90,6 +90,46 @@ func usualKey(src []byte, pos int) (f field, end int) {
 	return fieldOther, 0
 }
 
+// usualPackedKey knows the most usual keys of events in msgpack, as short
+// strings: at pos, its first byte says the length. It returns the place behind
+// the key, or 0 for anything else.
+func usualPackedKey(src []byte, pos int) (f field, end int) {
+	if len(src)-pos < 10 {
+		return fieldOther, 0
+	}
+	switch string(src[pos : pos+6]) {
+	case "\xa5topic":
+		return fieldTopic, pos + 6
+	case "\xa5count":
+		return fieldCount, pos + 6
+	case "\xa6regio":
+		if follows(src, pos+6, "n") {
+			return fieldRegion, pos + 7
+		}
+	case "\xa7user_":
+		if follows(src, pos+6, "id") {
+			return fieldUser, pos + 8
+		}
+	case "\xa8categ":
+		if follows(src, pos+6, "ory") {
+			return fieldCategory, pos + 9
+		}
+	case "\xa8event":
+		if follows(src, pos+6, "_id") {
+			return fieldID, pos + 9
+		}
+	case "\xa8video":
+		if follows(src, pos+6, "_id") {
+			return fieldTopic, pos + 9
+		}
+	case "\xa9times":
+		if follows(src, pos+6, "tamp") {
+			return fieldTime, pos + 10
+		}
+	}
+	return fieldOther, 0
+}
+
 // follows is inlined, so that the text is compared as one or two words.
 func follows(src []byte, pos int, text string) bool {
 	return string(src[pos:pos+len(text)]) == text

@@ -84,11 +84,19 @@ func (b *Builder) packedEvent(h packHead, pos int) int {
 func (s *packScanner) object(e *event, members, pos, depth int, inner bool) int {
 	object := e.keys.open()
 	for range members {
-		key, at := s.key(e, pos, depth)
-		if at < 0 {
-			return broken
+		f, at := fieldOther, 0
+		if !inner {
+			f, at = usualPackedKey(s.src, pos)
 		}
-		f := e.field(object, key, inner)
+		if at > 0 {
+			e.known(f, s.src[pos+1:at])
+		} else {
+			var key []byte
+			if key, at = s.key(e, pos, depth); at < 0 {
+				return broken
+			}
+			f = e.field(object, key, inner)
+		}
 		if f == fieldMetadata {
 			if h, behind := s.head(at); behind > 0 && h.kind == packMap {
 				if pos = s.object(e, h.n(), behind, depth+1, true); pos < 0 {

@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/crestdb/crest/actors"
 	"github.com/crestdb/crest/bench"
 	"github.com/crestdb/crest/bench/tape"
 	"github.com/crestdb/crest/messages"
@@ -57,24 +58,37 @@ func (s engineSubject) drive(ctx context.Context, t *trial, log *tape.Log, memor
 		return err
 	}
 	r.paces(first, time.Since(start), bench.OwnCPU()-own, 0)
-	r.reads, err = t.reading(ctx, func(ctx context.Context, _ int, q question) error {
-		_, err := e.Board(ctx, &messages.BoardQuery{Window: q.window, Cell: q.cell, K: boardRows})
-		return err
-	}, func() error {
-		for n, p := 0, half(r); n < t.secondPart(log.Total(), r); n += t.request {
-			if err := p.wait(ctx, n); err != nil {
-				return err
-			}
-			log.Release(first + n + t.request)
-		}
-		return nil
-	})
-	if err != nil {
+	if err := together(func() error { return s.read(ctx, t, log, e, r) }); err != nil {
 		return err
 	}
 	if err := log.Count(ctx, e, log.Total()); err != nil {
 		return err
 	}
+	return s.look(ctx, t, log, e, empty, r)
+}
+
+// read reads boards while events come.
+func (s engineSubject) read(ctx context.Context, t *trial, log *tape.Log, e *actors.Engine, r *reading) error {
+	var err error
+	r.reads, err = t.reading(ctx, func(ctx context.Context, _ int, q question) error {
+		_, err := e.Board(ctx, &messages.BoardQuery{Window: q.window, Cell: q.cell, K: boardRows})
+		return err
+	}, func() error {
+		first, n := t.firstPart(log.Total()), t.secondPart(log.Total(), r)
+		for at, p := 0, half(r); at < n; at += t.request {
+			if err := p.wait(ctx, at); err != nil {
+				return err
+			}
+			log.Release(first + at + t.request)
+		}
+		return nil
+	})
+	return err
+}
+
+// look takes what the engine holds, and judges its boards; empty is the heap
+// before it.
+func (s engineSubject) look(ctx context.Context, t *trial, log *tape.Log, e *actors.Engine, empty int64, r *reading) error {
 	used := e.MemoryUsed()
 	r.held = used.Engine()
 	if grown := heap() - empty; !s.tenth && grown < r.held/2 {

@@ -75,7 +75,7 @@ func parse(args []string, w io.Writer) (*config, []subject, error) {
 	f.IntVar(&c.partitions, "partitions", 16, "crest: shards")
 	f.IntVar(&c.flush, "flush", 100_000, "crest/engine: events between two flushes, where the subject names no rate; redis: events that a client combines")
 	f.IntVar(&c.pipeline, "pipeline", 1000, "redis: commands sent at once, on each of two connections")
-	f.Float64Var(&c.reads, "reads", 100, "boards read per second")
+	f.Float64Var(&c.reads, "reads", 20, "boards read per second")
 	f.DurationVar(&c.readFor, "for", 10*time.Second, "how long they are read at most")
 	f.DurationVar(&c.live, "live", 6*time.Minute, "crest/engine at a rate: time that the events cover at least; below 5m none leaves a window")
 	f.Usage = func() {

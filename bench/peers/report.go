@@ -142,8 +142,10 @@ const notes = `How to read it
 * "combined": the client adds the increments of as many events up as crest combines in a flush, and sends sums: a client that does a part
   of crest's work, loses it if it dies, and is late by as long. Its own CPU is under "client".
 * A board of crest is of at most 100 ms ago and kept for whoever asks next; Redis ranks at every read, and is never late. Reads ask for
-  random windows, half of them for a category, half for a region, those of a random event. redis/1-key and count-min have one
-  board; a map is sorted while nothing else goes on.
+  random windows, half of them for a category, half for a region, those of a random event: most have not
+  been asked before. redis/1-key and count-min have one board; a map is sorted while nothing else goes on.
+* Event time passes as much faster than the clock on the wall as events come faster than in their hour. A board of crest has to slide that
+  far for every read, which a live stream spares it; Redis has no time.
 * holds: crest's engine and Redis' used_memory as they say themselves; in this process, by how much the heap grew (crest/engine: as
   the engine says, checked against the heap).
 * error and recall: boards of 100 of the whole stream, of any topic and of the 5 largest categories, regions and pairs of them; one board

@@ -33,6 +33,15 @@ func TestDeepSearch(t *testing.T) {
 			for _, k := range []int{1, 10, 100, 400} {
 				q.K = k
 				p := w.Top(&q)
+				listed := make(map[string]bool)
+				for i := range p.Rows {
+					listed[p.Rows[i].Topic] = true
+				}
+				for i := range everything.Rows {
+					if r := &everything.Rows[i]; !listed[r.Topic] && r.Count.Upper > p.Rest {
+						t.Fatalf("%s %q, board of %d: %s may have %d and is not listed; the rest is to have at most %d", length, region, k, r.Topic, r.Count.Upper, p.Rest)
+					}
+				}
 				if len(p.Rows) > 2*k+1 {
 					t.Fatalf("%d rows for a board of %d", len(p.Rows), k)
 				}

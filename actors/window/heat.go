@@ -6,10 +6,9 @@ import (
 )
 
 // How hot a row is, is the greatest, over the windows and the cells it is a row
-// of, of its count over what is usual there: the 100th count of the cell, or the
-// middle one where there are fewer than 200 (the geometric mean for few rows). So
-// when memory is short every cell loses its lower half first. What matters is never
-// how recent a row is: a board of a long window would lose its rows.
+// of, of its count over the 100th count of that cell (over 1 where fewer rows have
+// a count). What matters is never how recent a row is: a board of a long window
+// would lose its rows.
 
 // histogram counts rows by how great something is: buckets steps a doubling.
 type histogram [64 * steps]uint32
@@ -34,10 +33,9 @@ func next(n float64) float64 { return least(bucket(uint64(n)) + 1) }
 type cellHeat struct {
 	rows   int
 	counts *cellCounts      // nil: few rows
-	sum    [windows]uint32  // of the buckets of rows' counts
 	n      [windows]uint32  // of rows with a count
-	kept   [windows]uint32  // rows with a usual count or more
-	usual  [windows]float32 // count that is as hot as 1
+	kept   [windows]uint32  // rows with such a count or more
+	nth    [windows]float32 // count that is as hot as 1
 	cut    [windows]uint32  // rows below it in every window are cold
 }
 
@@ -45,7 +43,7 @@ type cellHeat struct {
 type cellCounts [windows][64 * steps]uint16
 
 const (
-	cellHeatBytes   = int64(20 + 20*windows)
+	cellHeatBytes   = int64(20 + 16*windows)
 	cellCountsBytes = int64(2 * windows * 64 * steps)
 )
 
@@ -55,25 +53,27 @@ func (c *cellHeat) count(r *row) {
 		if n == 0 {
 			continue
 		}
-		b := bucket(n)
-		c.sum[w] += uint32(b)
 		c.n[w]++
-		if c.counts != nil && c.counts[w][b] < math.MaxUint16 {
-			c.counts[w][b]++
+		if c.counts == nil {
+			continue
+		}
+		if b := &c.counts[w][bucket(n)]; *b < math.MaxUint16 {
+			*b++
 		}
 	}
 }
 
-// measured ends the measuring: the nth count is usual, if there are twice as many.
+// measured ends the measuring: the nth count is as hot as 1, or 1 where there is
+// none.
 func (c *cellHeat) measured(nth int) {
 	for w := range windows {
-		c.usual[w], c.kept[w] = 1, c.n[w]
+		c.nth[w], c.kept[w] = 1, c.n[w]
 		if c.counts == nil || int(c.n[w]) < nth {
 			continue
 		}
 		for b, n := len(c.counts[w])-1, 0; b >= 0; b-- {
 			if n += int(c.counts[w][b]); n >= nth {
-				c.usual[w], c.kept[w] = float32(least(b)), uint32(n)
+				c.nth[w], c.kept[w] = float32(least(b)), uint32(n)
 				break
 			}
 		}
@@ -84,7 +84,7 @@ func (c *cellHeat) measured(nth int) {
 // setCuts says from which count on a row is at least so hot.
 func (c *cellHeat) setCuts(heat float64) {
 	for w := range windows {
-		c.cut[w] = uint32(min(math.Ceil(heat*float64(c.usual[w])), math.MaxUint32))
+		c.cut[w] = uint32(min(math.Ceil(heat*float64(c.nth[w])), math.MaxUint32))
 	}
 }
 
@@ -103,7 +103,7 @@ func (c *cellHeat) protect(nth int) {
 	for w := range windows {
 		least := uint32(1)
 		if int(c.n[w]) >= nth {
-			least = uint32(min(math.Ceil(next(float64(c.usual[w]))), math.MaxUint32))
+			least = uint32(min(math.Ceil(next(float64(c.nth[w]))), math.MaxUint32))
 		}
 		c.cut[w] = min(c.cut[w], least)
 	}
@@ -113,12 +113,12 @@ func (c *cellHeat) protect(nth int) {
 // once a row is gone, and takes it for gone then.
 func (c *cellHeat) spares(r *row, nth int) bool {
 	for w := range windows {
-		if n := r.in(w); n > 0 && float32(n) >= c.usual[w] && int(c.kept[w]) <= nth {
+		if n := r.in(w); n > 0 && float32(n) >= c.nth[w] && int(c.kept[w]) <= nth {
 			return false
 		}
 	}
 	for w := range windows {
-		if n := r.in(w); n > 0 && float32(n) >= c.usual[w] {
+		if n := r.in(w); n > 0 && float32(n) >= c.nth[w] {
 			c.kept[w]--
 		}
 	}
@@ -128,7 +128,7 @@ func (c *cellHeat) spares(r *row, nth int) bool {
 // heatOf is how hot a row is in the cell.
 func (c *cellHeat) heatOf(r *row) (heat float64) {
 	for w := range windows {
-		heat = max(heat, float64(r.in(w))/float64(c.usual[w]))
+		heat = max(heat, float64(r.in(w))/float64(c.nth[w]))
 	}
 	return heat
 }

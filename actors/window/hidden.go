@@ -9,8 +9,8 @@ import (
 )
 
 // hidden is what the table knows of counts that are in no row, of keys that
-// lost theirs: a sketch per slice and one over all time, a floor per kind of
-// key, and a filter of the keys.
+// lost theirs: a sketch per slice, sketches of whole windows and of all time, a
+// floor per kind of key, and a filter of the keys.
 //
 // A key here is a topic, or a topic in a region. Child rows leave with their
 // plain rows only, so what is hidden of a topic in a category is hidden of the
@@ -199,7 +199,7 @@ func (h *hidden) release(s *slice) {
 	}
 }
 
-// sum is the most that slices hold of a key; false: they bound nothing.
+// estimate is the most that slices hold of a key; false: they bound nothing.
 func (t *Table) estimate(among []*slice, k sketch.Key) (n uint64, bounded bool) {
 	slots := t.scratch.slots[:0]
 	for _, s := range among {

@@ -90,6 +90,9 @@ func (x *index) remove(hash uint64, id uint32) {
 	entry := uint64(uint32(hash))<<32 | uint64(id+1)
 	i := uint32(hash) & mask
 	for p.slots[i] != entry {
+		if p.slots[i] == 0 {
+			panic("window: an index lacks what is to be removed")
+		}
 		i = (i + 1) & mask
 	}
 	for j := i; ; {

@@ -26,7 +26,7 @@ type slice struct {
 	folded int
 }
 
-// add counts n for a row.
+// add counts n for a row: in as many entries as n takes, see packed.go.
 func (s *slice) add(id rowID, n uint64) {
 	for ; n > math.MaxUint32; n -= math.MaxUint32 {
 		s.late = append(s.late, pack(id, math.MaxUint32))

@@ -131,9 +131,10 @@ func (t *Table) shrink(newRows int) {
 // rather than to have no rows at all.
 func (t *Table) few() bool { return t.leavable() <= t.hidden.memory/8*3 }
 
-// lookAhead measures ahead of need, in proportion to what comes.
+// lookAhead measures ahead of need, in proportion to what comes. In the first
+// round no row is chosen; from then on one that was would have to leave at once.
 func (t *Table) lookAhead(newRows int) {
-	for n := 0; n <= newRows; n += pageRows {
+	for n := 0; n <= newRows && t.sweep.rounds == 0; n += pageRows {
 		t.portion()
 	}
 }

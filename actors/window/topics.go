@@ -72,7 +72,9 @@ func (t *topics) is(id topicID, hash uint64, name []byte) bool {
 	return r.hash == hash && int(r.size) == len(name) && string(t.Name(id)) == string(name)
 }
 
-// add makes the record of a new topic; its row is still to be set.
+// add makes the record of a new topic; its row is still to be set. No topic's
+// name is empty (a record without one is free), or longer than
+// messages.MaxTopicBytes.
 func (t *topics) add(hash uint64, name []byte) topicID {
 	t.n++
 	t.names += nameHead + int64(len(name))

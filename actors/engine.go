@@ -79,6 +79,7 @@ type Engine struct {
 
 	ingests, shards []address
 	merger          address
+	hurries         []hurry // of the ingest actors' readers, by partition
 
 	started   time.Time     // monotonic: what measures lengths of time here
 	lastTick  atomic.Int64  // nanoseconds since then; 0: none yet
@@ -137,12 +138,14 @@ func (e *Engine) spawn() error {
 	}
 	e.merger = merger
 	for p := range messages.Partition(e.cfg.Identity.Partitions) {
+		e.hurries = append(e.hurries, make(hurry, 1))
 		ingest, err := e.system.spawn(fmt.Sprintf("ingest/%d", p), &ingestActor{
 			partition: p,
 			core:      newIngest(&e.cfg.Identity),
 			log:       e.cfg.Log,
 			shard:     e.shards[p],
 			progress:  e.progress,
+			hurry:     e.hurries[p],
 			logger:    e.cfg.Logger,
 		})
 		if err != nil {

@@ -32,7 +32,8 @@ const (
 	// Between two reads of a partition passes readPause for each record that
 	// the first one brought, at most readPauseMost, so that what comes meanwhile
 	// shares the price of a flush. The first event after a pause, and one every
-	// now and then, is read at once; a backlog is read without pauses.
+	// now and then, is read at once; a backlog is read without pauses, and so is
+	// what somebody waits for.
 	readPause     = 2 * time.Millisecond
 	readPauseMost = 40 * time.Millisecond
 	// maxDeltaRows bounds a delta; past it the ingest actor stops reading until
@@ -50,6 +51,7 @@ type ingestActor struct {
 	log       Log
 	shard     address
 	progress  *progress
+	hurry     hurry
 	logger    *slog.Logger
 
 	filling  *window.Delta
@@ -75,7 +77,7 @@ func (a *ingestActor) receive(m mail) {
 		for range deltasPerShard - 1 {
 			a.spare = append(a.spare, new(window.Delta))
 		}
-		a.reader = startReader(a.partition, a.core.next, a.log, m.inbox())
+		a.reader = startReader(a.partition, a.core.next, a.log, a.hurry, m.inbox())
 	case *messages.Batch:
 		a.take(m, b)
 	case *window.Delta:
@@ -147,20 +149,31 @@ type reader struct {
 	done    chan struct{}
 }
 
+// hurry ends a reader's pause, or the next one: somebody waits for what is in
+// the log.
+type hurry chan struct{} // cap 1: once is enough
+
+func (h hurry) now() {
+	select {
+	case h <- struct{}{}:
+	default:
+	}
+}
+
 // readFailed tells the ingest actor that its partition cannot be read.
 type readFailed struct{ err error }
 
-func startReader(p messages.Partition, from messages.Offset, log Log, send func(any)) *reader {
+func startReader(p messages.Partition, from messages.Offset, log Log, h hurry, send func(any)) *reader {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &reader{batches: make(chan *messages.Batch, readAhead), cancel: cancel, done: make(chan struct{})}
 	for range readAhead {
 		r.batches <- new(messages.Batch)
 	}
-	go r.run(ctx, p, from, log, send)
+	go r.run(ctx, p, from, log, h, send)
 	return r
 }
 
-func (r *reader) run(ctx context.Context, p messages.Partition, from messages.Offset, log Log, send func(any)) {
+func (r *reader) run(ctx context.Context, p messages.Partition, from messages.Offset, log Log, h hurry, send func(any)) {
 	defer close(r.done)
 	pause := time.NewTimer(0)
 	defer pause.Stop()
@@ -170,6 +183,7 @@ func (r *reader) run(ctx context.Context, p messages.Partition, from messages.Of
 		case <-ctx.Done():
 			return
 		case <-pause.C:
+		case <-h:
 		}
 		select {
 		case <-ctx.Done():

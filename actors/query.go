@@ -173,7 +173,18 @@ func (e *Engine) await(ctx context.Context, after messages.Position) error {
 	if len(after) == 0 {
 		return nil
 	}
-	return e.Await(ctx, after)
+	// Everything up to a position is what was durable before it, in whatever
+	// partition: what is durable now, and what the position names.
+	pos := make(messages.Position, e.cfg.Identity.Partitions)
+	e.cfg.Log.Ends(pos)
+	pos.Raise(after)
+	if e.progress.covers(pos) {
+		return nil
+	}
+	for _, h := range e.hurries {
+		h.now()
+	}
+	return e.Await(ctx, pos)
 }
 
 func timeout(ctx context.Context) time.Duration {

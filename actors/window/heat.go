@@ -31,19 +31,21 @@ func next(n float64) float64 { return least(bucket(uint64(n)) + 1) }
 
 // cellHeat is what makes a row of a cell hot.
 type cellHeat struct {
-	rows   int
-	counts *cellCounts      // nil: few rows
-	n      [windows]uint32  // of rows with a count
-	kept   [windows]uint32  // rows with such a count or more
-	nth    [windows]float32 // count that is as hot as 1
-	cut    [windows]uint32  // rows below it in every window are cold
+	rows      int
+	counts    *cellCounts      // nil: few rows
+	n         [windows]uint32  // of rows with a count
+	hundredth [windows]float32 // count that is as hot as 1
+	cut       [windows]uint32  // rows below it in every window are cold
 }
+
+// boardRows is how many rows a board mostly shows.
+const boardRows = 100
 
 // cellCounts is a cell's rows by count, per window.
 type cellCounts [windows][64 * steps]uint16
 
 const (
-	cellHeatBytes   = int64(20 + 16*windows)
+	cellHeatBytes   = int64(20 + 12*windows)
 	cellCountsBytes = int64(2 * windows * 64 * steps)
 )
 
@@ -63,20 +65,24 @@ func (c *cellHeat) count(r *row) {
 	}
 }
 
-// measured ends the measuring: the nth count is as hot as 1, or 1 where there is
-// none.
-func (c *cellHeat) measured(nth int) {
+// place is the count that the nth row has in a window, as far as the buckets tell,
+// and how many have no less; 1 and all rows with a count where there are fewer.
+func (c *cellHeat) place(nth, w int) (count float32, rows uint32) {
+	if c.counts == nil || int(c.n[w]) < nth {
+		return 1, c.n[w]
+	}
+	for b := len(c.counts[w]) - 1; b >= 0; b-- {
+		if rows += uint32(c.counts[w][b]); int(rows) >= nth {
+			return float32(least(b)), rows
+		}
+	}
+	return 1, c.n[w]
+}
+
+// measured ends the measuring.
+func (c *cellHeat) measured() {
 	for w := range windows {
-		c.nth[w], c.kept[w] = 1, c.n[w]
-		if c.counts == nil || int(c.n[w]) < nth {
-			continue
-		}
-		for b, n := len(c.counts[w])-1, 0; b >= 0; b-- {
-			if n += int(c.counts[w][b]); n >= nth {
-				c.nth[w], c.kept[w] = float32(least(b)), uint32(n)
-				break
-			}
-		}
+		c.hundredth[w], _ = c.place(boardRows, w)
 	}
 	c.counts = nil
 }
@@ -84,7 +90,7 @@ func (c *cellHeat) measured(nth int) {
 // setCuts says from which count on a row is at least so hot.
 func (c *cellHeat) setCuts(heat float64) {
 	for w := range windows {
-		c.cut[w] = uint32(min(math.Ceil(heat*float64(c.nth[w])), math.MaxUint32))
+		c.cut[w] = uint32(min(math.Ceil(heat*float64(c.hundredth[w])), math.MaxUint32))
 	}
 }
 
@@ -97,29 +103,45 @@ func (c *cellHeat) cold(r *row) bool {
 	return true
 }
 
-// protect lets none of the first nth rows be cold in any window, as far as the
-// buckets tell them from the others; where fewer have a count, all are first.
-func (c *cellHeat) protect(nth int) {
+// firsts protects the first rows of a cell in every window, whatever their heat.
+type firsts struct {
+	least [windows]float32 // count of the last of them
+	rows  [windows]uint32  // with so much or more
+}
+
+// firstRows is how many that are: twice as many as a board mostly shows, so that
+// those which are about to come in have counted from the beginning.
+const firstRows = 2 * boardRows
+
+func (f *firsts) measured(c *cellHeat) {
 	for w := range windows {
-		least := uint32(1)
-		if int(c.n[w]) >= nth {
-			least = uint32(min(math.Ceil(next(float64(c.nth[w]))), math.MaxUint32))
-		}
-		c.cut[w] = min(c.cut[w], least)
+		f.least[w], f.rows[w] = c.place(firstRows, w)
 	}
 }
 
-// spares tells whether nth rows with no smaller count are left in each window
-// once a row is gone, and takes it for gone then.
-func (c *cellHeat) spares(r *row, nth int) bool {
+// protect lets none of them be cold, as far as the buckets tell them from the
+// others; where fewer have a count, all are first.
+func (f *firsts) protect(c *cellHeat) {
 	for w := range windows {
-		if n := r.in(w); n > 0 && float32(n) >= c.nth[w] && int(c.kept[w]) <= nth {
+		cut := uint32(1)
+		if f.rows[w] >= firstRows {
+			cut = uint32(min(math.Ceil(next(float64(f.least[w]))), math.MaxUint32))
+		}
+		c.cut[w] = min(c.cut[w], cut)
+	}
+}
+
+// spares tells whether enough rows with no smaller count are left in each window
+// once a row is gone, and takes it for gone then.
+func (f *firsts) spares(r *row) bool {
+	for w := range windows {
+		if n := r.in(w); n > 0 && float32(n) >= f.least[w] && f.rows[w] <= firstRows {
 			return false
 		}
 	}
 	for w := range windows {
-		if n := r.in(w); n > 0 && float32(n) >= c.nth[w] {
-			c.kept[w]--
+		if n := r.in(w); n > 0 && float32(n) >= f.least[w] {
+			f.rows[w]--
 		}
 	}
 	return true
@@ -128,7 +150,7 @@ func (c *cellHeat) spares(r *row, nth int) bool {
 // heatOf is how hot a row is in the cell.
 func (c *cellHeat) heatOf(r *row) (heat float64) {
 	for w := range windows {
-		heat = max(heat, float64(r.in(w))/float64(c.nth[w]))
+		heat = max(heat, float64(r.in(w))/float64(c.hundredth[w]))
 	}
 	return heat
 }

@@ -149,7 +149,13 @@ func (p *page) remove(place uint8) {
 		s.places = s.places[:last]
 		s.taken[place>>6] &^= 1 << (place & 63)
 	}
-	if room := cap(p.rows) - last; last > 0 && room > 2*max(1, last/roomMost) {
-		p.resize(last + max(1, last/roomMost)/2)
+	p.fit()
+}
+
+// fit gives room back that is more than usual.
+func (p *page) fit() {
+	n := len(p.rows)
+	if usual := max(1, n/roomMost); n > 0 && cap(p.rows)-n > 2*usual {
+		p.resize(n + usual/2)
 	}
 }

@@ -122,13 +122,12 @@ type rows struct {
 	spare []uint32
 	bytes int64 // of pages and families
 	free  int64 // what of them is kept for rows to come
-	// bounded: pages keep little room for rows to come.
-	bounded bool
+	// tight: memory is short, pages keep little room for rows to come.
+	tight bool
 }
 
-func newRows(bounded bool) rows {
+func newRows() rows {
 	return rows{
-		bounded:  bounded,
 		pages:    make([]page, 1), // page 0 stays empty: row 0 is no row
 		byKey:    familyIndex(nil).grown(nil),
 		plain:    make(map[NameID][]*family),
@@ -261,6 +260,15 @@ func (r *rows) place(f *family, x row, since admission) rowID {
 	return p<<pageShift | r.put(&r.pages[p], x, since)
 }
 
+// fit gives room of a page back that is more than usual.
+func (r *rows) fit(pg *page) {
+	r.bytes -= pg.bytes()
+	r.free -= pg.room()
+	pg.fit()
+	r.bytes += pg.bytes()
+	r.free += pg.room()
+}
+
 func (r *rows) newPage(family uint32, key familyKey) (p uint32) {
 	if n := len(r.spare); n > 0 {
 		p, r.spare = r.spare[n-1], r.spare[:n-1]
@@ -277,7 +285,7 @@ func (r *rows) newPage(family uint32, key familyKey) (p uint32) {
 func (r *rows) put(pg *page, x row, since admission) rowID {
 	r.bytes -= pg.bytes()
 	r.free -= pg.room()
-	place := pg.add(x, since, r.bounded)
+	place := pg.add(x, since, r.tight)
 	r.bytes += pg.bytes()
 	r.free += pg.room()
 	return rowID(place)

@@ -14,12 +14,12 @@ type sweep struct {
 	cells   []cellHeat // of the region's categories that have rows
 	cellOf  []uint32   // by category: its index in cells + 1
 	kinds   [2]heats   // topics' rows, regional ones
-	nth     int        // the place of a row that is as hot as 1
-	rounds  int        // complete ones
-	looked  int        // rows that could have left, ever
-	steps   int        // places looked at, ever, and what goes with it
-	want    int        // how many rows the next batch should have
-	left    int        // rows so far
+	firsts  firsts
+	rounds  int // complete ones
+	looked  int // rows that could have left, ever
+	steps   int // places looked at, ever, and what goes with it
+	want    int // how many rows the next batch should have
+	left    int // rows so far
 	batches int
 	batch   leaving
 }
@@ -33,7 +33,7 @@ const (
 )
 
 func newSweep() sweep {
-	s := sweep{nth: 100}
+	var s sweep
 	for k := range s.kinds {
 		s.kinds[k].share = heatShare
 	}
@@ -79,6 +79,7 @@ func (t *Table) shrink(newRows int) {
 	limit := t.hidden.memory - t.hidden.memory/32
 	used := t.used()
 	t.press(used)
+	t.rows.tight = used > limit/2
 	if used > limit-limit/4 {
 		t.hidden.begin(t.clock) // what it takes is to be reckoned with
 	}
@@ -211,7 +212,7 @@ func (s *sweep) addCell(category NameID, rows int) {
 
 // begin makes ready to measure a cell, if it has enough rows.
 func (s *sweep) begin(c *cellHeat) {
-	if c.rows >= s.nth {
+	if c.rows >= boardRows {
 		c.counts = new(cellCounts)
 	}
 }
@@ -232,6 +233,7 @@ func (t *Table) measurePage(p uint32) {
 	if pg.region != s.region {
 		return // its rows have left since
 	}
+	t.rows.fit(pg)
 	narrow := s.cell(pg.category)
 	for i := range pg.rows {
 		r := &pg.rows[i]
@@ -259,13 +261,14 @@ func (t *Table) setCuts() {
 	if kind.limit = 0; s.rounds > 0 {
 		kind.setLimit()
 	}
-	s.any.measured(s.nth)
+	s.firsts.measured(&s.any)
+	s.any.measured()
 	s.any.setCuts(kind.limit)
 	if s.region == NoName {
-		s.any.protect(s.nth)
+		s.firsts.protect(&s.any)
 	}
 	for i := range s.cells {
-		s.cells[i].measured(s.nth)
+		s.cells[i].measured()
 		s.cells[i].setCuts(kind.limit)
 	}
 	for _, f := range t.rows.plain[s.region] {
@@ -307,7 +310,7 @@ func (t *Table) choosePage(p uint32) {
 		if (uint32(i)^p)&mask == 0 {
 			kind.see(t.heatOf(pg, r))
 		}
-		if t.cold(pg, r) && (s.region != NoName || s.any.spares(r, s.nth)) {
+		if t.cold(pg, r) && (s.region != NoName || s.firsts.spares(r)) {
 			kind.freed++
 			s.batch.add(t, pg.id(p, i))
 		}

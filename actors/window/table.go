@@ -61,7 +61,7 @@ func New(cfg Config) *Table {
 		hash:       cfg.Hash,
 		categories: NewNames(),
 		regions:    NewNames(),
-		rows:       newRows(cfg.Memory > 0),
+		rows:       newRows(),
 		first:      maxMoment,
 		watches:    newWatches(),
 		hidden:     newHidden(&cfg),

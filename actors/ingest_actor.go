@@ -38,7 +38,7 @@ const (
 	readPauseMost = 40 * time.Millisecond
 	// maxDeltaRows bounds a delta; past it the ingest actor stops reading until
 	// the shard has taken one.
-	maxDeltaRows = 1 << 16
+	maxDeltaRows = 1 << 13
 )
 
 // ingestActor reads one partition from the shard's next offset, counts what it

@@ -97,7 +97,7 @@ func (t *Table) shrink(newRows int) {
 	batch := int(min(leaveRows, max(leaveLeast, t.hidden.memory/leaveShare/(leaverBytes+goerBytes))))
 	most := leaveRows
 	if used > t.hidden.memory {
-		most += 2 * newRows
+		most += newRows
 	}
 	for left := 0; left < most && s.steps < until; {
 		used := t.used()

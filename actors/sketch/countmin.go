@@ -123,14 +123,7 @@ func (c *CountMin) placesOf(rows *Rows, p *places) []int {
 	return p[:c.depth]
 }
 
-// Add counts n times a key in a slot.
-func (c *CountMin) Add(slot int, k Key, n uint64) {
-	var rows Rows
-	k.Rows(c.depth, &rows)
-	c.AddRows(slot, &rows, n)
-}
-
-// AddRows is Add for a key that is hashed already.
+// AddRows counts n times a key, given by its hashes, in a slot.
 func (c *CountMin) AddRows(slot int, rows *Rows, n uint64) {
 	var p places
 	at := c.placesOf(rows, &p)
@@ -154,14 +147,6 @@ func addSaturating(a uint32, n uint64) uint32 {
 		return saturation
 	}
 	return a + uint32(n)
-}
-
-// Estimate is a key's reading in a slot: at least its count there, unless
-// saturated.
-func (c *CountMin) Estimate(slot int, k Key) (n uint64, saturated bool) {
-	var p places
-	v := least(c.group(slot), c.places(k, &p), slot%lanes)
-	return uint64(v), v == saturation
 }
 
 // Sum is the sum of a key's readings in several slots: at least its count in

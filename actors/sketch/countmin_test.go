@@ -34,7 +34,7 @@ func TestNeverBelowTheTruth(t *testing.T) {
 		}
 		acquire := func(t *rapid.T) {
 			if len(truth) == 40 {
-				t.Skip()
+				return // nothing to do it with
 			}
 			s := c.Acquire()
 			if truth[s] != nil || s >= 40+lanes {
@@ -46,7 +46,7 @@ func TestNeverBelowTheTruth(t *testing.T) {
 		needs := func(n int, f func()) func(*rapid.T) {
 			return func(t *rapid.T) {
 				if len(truth) < n {
-					t.Skip()
+					return // nothing to do it with
 				}
 				f()
 			}

@@ -49,14 +49,8 @@ func (s *Lines) spots(rows *Rows, to *[maxDepth]spot) []spot {
 	return to[:s.depth]
 }
 
-// Add counts a key as often as n says, and sets read to what it reads then.
-func (s *Lines) Add(k Key, n, read *Readings) {
-	var rows Rows
-	k.Rows(s.depth, &rows)
-	s.AddRows(&rows, n, read)
-}
-
-// AddRows is Add for a key that is hashed already.
+// AddRows counts a key, given by its hashes, as often as n says, and sets read to
+// what it reads then.
 func (s *Lines) AddRows(rows *Rows, n, read *Readings) {
 	var where [maxDepth]spot
 	spots := s.spots(rows, &where)

@@ -27,9 +27,9 @@ type cuts struct {
 	at admission
 }
 
-// hiding is the keys whose counts a delta hid. Their bounds enter the floors
-// together, in the end: each is on top of what was hidden of its key before the
-// delta, else every key would raise the floor that the next one begins with.
+// hiding is the keys whose counts a delta hid, or a portion of them. Their bounds
+// enter the floors together: each is on top of what was hidden of its key before,
+// else every key would raise the floor that the next one begins with.
 type hiding struct {
 	pressed bool // memory is short: cold counts are hidden
 	topics  bool // topics' too
@@ -46,7 +46,7 @@ type hiddenKey struct {
 	key    sketch.Key
 	region NameID
 	before admission // what was known of it before
-	now    reading   // what the delta adds, by window as for floors
+	now    reading   // what has come since, by window as for floors
 	read   reading   // what the sketches read of it then
 }
 

@@ -3,13 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime"
-	"syscall"
 
 	"golang.org/x/sync/errgroup"
 
@@ -17,21 +14,10 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	cfg, streams, err := parse(os.Args[1:], os.Stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "accuracy:", err)
-		os.Exit(2)
-	}
-	bench.Describe(os.Stdout, append([]string{"accuracy"}, os.Args[1:]...))
-	if err := run(ctx, cfg, streams, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "accuracy:", err)
-		os.Exit(1)
-	}
+	bench.Main("accuracy", func(args []string, w io.Writer) (func(context.Context, io.Writer) error, error) {
+		cfg, streams, err := parse(args, w)
+		return func(ctx context.Context, w io.Writer) error { return run(ctx, cfg, streams, w) }, err
+	})
 }
 
 // run compares every stream and prints its tables.

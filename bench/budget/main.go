@@ -8,11 +8,9 @@ import (
 	"io"
 	"math"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime"
 	"runtime/pprof"
-	"syscall"
 	"time"
 
 	"github.com/crestdb/crest/bench"
@@ -31,21 +29,10 @@ type config struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	cfg, err := parse(os.Args[1:], os.Stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "budget:", err)
-		os.Exit(2)
-	}
-	bench.Describe(os.Stdout, append([]string{"budget"}, os.Args[1:]...))
-	if err := cfg.run(ctx, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "budget:", err)
-		os.Exit(1)
-	}
+	bench.Main("budget", func(args []string, w io.Writer) (func(context.Context, io.Writer) error, error) {
+		cfg, err := parse(args, w)
+		return func(ctx context.Context, w io.Writer) error { return cfg.run(ctx, w) }, err
+	})
 }
 
 func parse(args []string, w io.Writer) (*config, error) {

@@ -2,15 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/crestdb/crest/bench"
 )
@@ -44,21 +41,10 @@ var rows = []row{
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	cfg, chosen, err := parse(os.Args[1:], os.Stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "limits:", err)
-		os.Exit(2)
-	}
-	bench.Describe(os.Stdout, append([]string{"limits"}, os.Args[1:]...))
-	if err := cfg.run(ctx, chosen, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "limits:", err)
-		os.Exit(1)
-	}
+	bench.Main("limits", func(args []string, w io.Writer) (func(context.Context, io.Writer) error, error) {
+		cfg, chosen, err := parse(args, w)
+		return func(ctx context.Context, w io.Writer) error { return cfg.run(ctx, chosen, w) }, err
+	})
 }
 
 func parse(args []string, w io.Writer) (*config, []row, error) {

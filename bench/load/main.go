@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/crestdb/crest/bench"
@@ -43,21 +41,10 @@ type config struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	cfg, modes, err := parse(os.Args[1:], os.Stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "load:", err)
-		os.Exit(2)
-	}
-	bench.Describe(os.Stdout, append([]string{"load"}, os.Args[1:]...))
-	if err := run(ctx, cfg, modes, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "load:", err)
-		os.Exit(1)
-	}
+	bench.Main("load", func(args []string, w io.Writer) (func(context.Context, io.Writer) error, error) {
+		cfg, modes, err := parse(args, w)
+		return func(ctx context.Context, w io.Writer) error { return run(ctx, cfg, modes, w) }, err
+	})
 }
 
 // mode is one kind of measurement.

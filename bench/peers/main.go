@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime/pprof"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/crestdb/crest/bench"
@@ -42,21 +40,10 @@ type config struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	cfg, chosen, err := parse(os.Args[1:], os.Stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "peers:", err)
-		os.Exit(2)
-	}
-	bench.Describe(os.Stdout, append([]string{"peers"}, os.Args[1:]...))
-	if err := cfg.run(ctx, chosen, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "peers:", err)
-		os.Exit(1)
-	}
+	bench.Main("peers", func(args []string, w io.Writer) (func(context.Context, io.Writer) error, error) {
+		cfg, chosen, err := parse(args, w)
+		return func(ctx context.Context, w io.Writer) error { return cfg.run(ctx, chosen, w) }, err
+	})
 }
 
 func parse(args []string, w io.Writer) (*config, []subject, error) {

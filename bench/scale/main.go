@@ -2,15 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/crestdb/crest/bench"
@@ -45,21 +42,10 @@ var scenarios = []scenario{
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	cfg, chosen, err := parse(os.Args[1:], os.Stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "scale:", err)
-		os.Exit(2)
-	}
-	bench.Describe(os.Stdout, append([]string{"scale"}, os.Args[1:]...))
-	if err := cfg.runAll(ctx, chosen, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "scale:", err)
-		os.Exit(1)
-	}
+	bench.Main("scale", func(args []string, w io.Writer) (func(context.Context, io.Writer) error, error) {
+		cfg, chosen, err := parse(args, w)
+		return func(ctx context.Context, w io.Writer) error { return cfg.runAll(ctx, chosen, w) }, err
+	})
 }
 
 func parse(args []string, w io.Writer) (*config, []scenario, error) {

@@ -7,7 +7,7 @@
 // rows and how far the table has slid ahead never change an answer that is exact.
 //
 // With a bound on its memory rows leave when it is reached, and answers carry
-// bounds: lower ≤ true ≤ upper, always (see leave.go, floor.go and hidden.go for
+// bounds: lower ≤ true ≤ upper, always (see leave.go, floor.go, hidden.go and whole.go for
 // the rules, actors/DESIGN.md for the whole). Which rows leave depends on memory
 // and on how deltas were cut; whether bounds are true does not.
 package window

@@ -23,6 +23,9 @@ type comparison struct {
 	cells  []messages.Cell
 	// engineTime is what every answer has to be as of; 0: whatever it says.
 	engineTime messages.Micros
+	// after is a position that every answer has to cover: a board may be one that
+	// was pulled a moment ago, before the last events came.
+	after string
 	// exact: every answer has to be exact, not merely true.
 	exact bool
 
@@ -71,7 +74,7 @@ func (c *comparison) tally(window string, at api.Interval, cell int) *truth.Tall
 }
 
 func (c *comparison) scope(window string, cell messages.Cell) client.Scope {
-	return client.Scope{Window: window, Category: cell.Category, Region: cell.Region}
+	return client.Scope{Window: window, Category: cell.Category, Region: cell.Region, After: c.after}
 }
 
 // noteExact keeps account of an answer that is exact or not.

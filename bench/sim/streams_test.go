@@ -104,7 +104,9 @@ func stream(t *testing.T, rng *rand.Rand, lines [][]byte, exact bool, flags []st
 	var sending, asking time.Duration
 	for _, stop := range stops {
 		start := time.Now()
-		sendLines(ctx, t, s, c.events, lines[sent:stop])
+		if position := sendLines(ctx, t, s, c.events, lines[sent:stop]); position != "" { // two stops may be one
+			c.after = position
+		}
 		sent = stop
 		sending += time.Since(start)
 
@@ -123,11 +125,10 @@ func stream(t *testing.T, rng *rand.Rand, lines [][]byte, exact bool, flags []st
 	}
 }
 
-// sendLines sends events in requests of random size, and waits until the last
-// is counted.
-func sendLines(ctx context.Context, t *testing.T, s *server, events *truth.Events, lines [][]byte) {
+// sendLines sends events in requests of 5,000, waits until the last is counted,
+// and returns its position.
+func sendLines(ctx context.Context, t *testing.T, s *server, events *truth.Events, lines [][]byte) (position string) {
 	t.Helper()
-	position := ""
 	for len(lines) > 0 {
 		n := min(len(lines), 5000)
 		b := &batch{}
@@ -149,4 +150,5 @@ func sendLines(ctx context.Context, t *testing.T, s *server, events *truth.Event
 	if _, err := s.client.Load().Trending(ctx, client.TrendingQuery{Scope: client.Scope{Window: "5m", After: position}}); err != nil {
 		t.Fatalf("after %s: %v", position, err)
 	}
+	return position
 }

@@ -58,12 +58,10 @@ type cutKey int
 // maxCuts bounds the kept cuts of one pull.
 const maxCuts = 32
 
-// serves tells whether the pull can answer q: enough rows, recent enough, and
-// everything before q.After counted. When it is due to be pulled again it still
-// serves until the next pull is there, or it is twice as old: those who ask
-// again and again do not wait for pulls.
-func (p *pulled) serves(q *messages.BoardQuery) bool {
-	return p != nil && p.k >= rowsFor(q) && (p.categories || q.MaxPerCategory == 0) && time.Since(p.at) < 2*p.due && p.applied.Covers(q.After)
+// serves tells whether the pull can answer q while it is not older than age:
+// enough rows, and everything before q.After counted.
+func (p *pulled) serves(q *messages.BoardQuery, age time.Duration) bool {
+	return p.k >= rowsFor(q) && (p.categories || q.MaxPerCategory == 0) && time.Since(p.at) < age && p.applied.Covers(q.After)
 }
 
 // dueAfter is how old a board may become whose pull took so long.
@@ -167,7 +165,7 @@ type boardHandle struct {
 	key        boardKey
 	actor      address
 	latest     atomic.Pointer[pulled]
-	refreshing atomic.Bool  // a pull is asked for and has not brought anything yet
+	refreshing atomic.Bool  // somebody asks for the next pull, which is not there yet
 	rows       atomic.Int64 // most rows that a query needed since the last pull
 	categories atomic.Bool  // one of them needed the rows' categories
 	size       atomic.Int64 // bytes
@@ -176,12 +174,17 @@ type boardHandle struct {
 	retired    func(*boardHandle)
 }
 
-// read answers q from the latest pull, nil if that does not serve; refresh tells
-// that the caller is to have it pulled again.
-func (h *boardHandle) read(q *messages.BoardQuery) (b *messages.Board, refresh bool) {
+// read answers q from the latest pull; nil: the board is to be asked. Of those
+// who find the pull due the first is to ask, so that it is pulled again. Until
+// the next pull is there the others are served from the last, up to twice its
+// age: of ten thousand who ask again and again ten wait.
+func (h *boardHandle) read(q *messages.BoardQuery) *messages.Board {
 	p := h.latest.Load()
-	if !p.serves(q) {
-		return nil, false
+	if p == nil || !p.serves(q, 2*p.due) {
+		return nil
+	}
+	if time.Since(p.at) >= p.due && h.refreshing.CompareAndSwap(false, true) {
+		return nil
 	}
 	for n := int64(rowsFor(q)); ; {
 		if old := h.rows.Load(); old >= n || h.rows.CompareAndSwap(old, n) {
@@ -191,7 +194,7 @@ func (h *boardHandle) read(q *messages.BoardQuery) (b *messages.Board, refresh b
 	if q.MaxPerCategory > 0 {
 		h.categories.Store(true)
 	}
-	return p.board(q), time.Since(p.at) >= p.due && h.refreshing.CompareAndSwap(false, true)
+	return p.board(q)
 }
 
 // boardActor pulls its board from the merger while somebody asks, at most
@@ -205,9 +208,6 @@ type boardActor struct {
 	began   time.Time    // when the pull under way did
 	waiting []boardWaiter
 }
-
-// refresh asks a board to be pulled again; nobody waits for it.
-type refresh struct{}
 
 // lookIdle makes a board look whether anybody still asks for it.
 type lookIdle struct{}
@@ -225,13 +225,14 @@ func (a *boardActor) receive(m mail) {
 	case started:
 		a.timer = m.after(boardIdle, lookIdle{})
 	case *messages.BoardQuery:
-		if p := a.handle.latest.Load(); p.serves(b) {
+		if p := a.handle.latest.Load(); p != nil && p.serves(b, p.due) {
+			if a.pulling == nil {
+				a.handle.refreshing.Store(false) // who sent b found an older one due
+			}
 			m.answer(p)
 			return
 		}
 		a.waiting = append(a.waiting, boardWaiter{b, m.from(), a.pulling != nil})
-		a.pull(m)
-	case refresh:
 		a.pull(m)
 	case *topAnswer:
 		now := time.Now()
@@ -283,7 +284,7 @@ func (a *boardActor) pull(m mail) {
 func (a *boardActor) serve(m mail, p *pulled) {
 	rest := a.waiting[:0]
 	for _, w := range a.waiting {
-		if w.late && !p.serves(w.query) {
+		if w.late && !p.serves(w.query, p.due) {
 			rest = append(rest, w)
 			continue
 		}

@@ -25,10 +25,7 @@ func (e *Engine) Board(ctx context.Context, q *messages.BoardQuery) (*messages.B
 		if err != nil {
 			return nil, err
 		}
-		if b, refreshed := h.read(q); b != nil {
-			if refreshed {
-				e.system.tell(h.actor, refresh{})
-			}
+		if b := h.read(q); b != nil {
 			h.askers.Add(-1)
 			return b, nil
 		}

@@ -116,9 +116,6 @@ func (s *system) spawn(name string, b behaviour) (address, error) {
 	return pid, nil
 }
 
-// tell sends a message that nobody waits for.
-func (s *system) tell(to address, body any) { s.actors.Root.Send(to, body) }
-
 // Errors of ask: the time is up; the actor has ended.
 var (
 	errNoAnswer = errors.New("no answer in time")

@@ -8,8 +8,8 @@
 // regions by Zipf's law. It is made, and for crest encoded, before any clock
 // starts; what the generator takes while it sends is a column of its own.
 //
-// The subjects, all of them if none is named (a name stands for all that begin
-// with it):
+// The subjects, all of them if none is named (how names begin stands for all of
+// those):
 //
 //	crest/http/...    a `crest serve` process: durable, embedded log, NDJSON or
 //	                  msgpack, with a key per request, and with a tenth of the

@@ -94,21 +94,29 @@ func parse(args []string, w io.Writer) (*config, []subject, error) {
 	return c, chosen, err
 }
 
-// choose finds the subjects whose names begin with one of these, all if there
-// is none.
-func choose(prefixes []string) ([]subject, error) {
-	if len(prefixes) == 0 {
+// choose finds the subjects with one of these names, where there is none those
+// whose names begin with it; all if nothing is asked for.
+func choose(asked []string) ([]subject, error) {
+	if len(asked) == 0 {
 		return subjects, nil
 	}
-	var chosen []subject
-	for _, s := range subjects {
-		if slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(s.name, p) }) {
-			chosen = append(chosen, s)
+	isChosen := make([]bool, len(subjects))
+	for _, name := range asked {
+		fits := func(s subject) bool { return s.name == name }
+		if !slices.ContainsFunc(subjects, fits) {
+			fits = func(s subject) bool { return strings.HasPrefix(s.name, name) }
+		}
+		if !slices.ContainsFunc(subjects, fits) {
+			return nil, fmt.Errorf("subject %q: want one of %s, or how some begin", name, strings.Join(names(subjects), ", "))
+		}
+		for i, s := range subjects {
+			isChosen[i] = isChosen[i] || fits(s)
 		}
 	}
-	for _, p := range prefixes {
-		if !slices.ContainsFunc(subjects, func(s subject) bool { return strings.HasPrefix(s.name, p) }) {
-			return nil, fmt.Errorf("subject %q: want one of %s, or how some begin", p, strings.Join(names(subjects), ", "))
+	var chosen []subject
+	for i, s := range subjects {
+		if isChosen[i] {
+			chosen = append(chosen, s)
 		}
 	}
 	return chosen, nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -48,6 +49,24 @@ func TestSubjectsInThisProcess(t *testing.T) {
 				t.Errorf("recall %v, error %v", r.found.recalled(), r.found.off())
 			}
 		})
+	}
+}
+
+func TestSubjectsAreChosenByName(t *testing.T) {
+	for _, c := range []struct {
+		asked, want []string
+	}{
+		{[]string{"redis/20-keys"}, []string{"redis/20-keys"}},
+		{[]string{"redis/20"}, []string{"redis/20-keys", "redis/20-keys/combined"}},
+		{[]string{"map/1-key", "redis/20-keys/combined"}, []string{"redis/20-keys/combined", "map/1-key"}},
+		{nil, names(subjects)},
+	} {
+		if got, err := choose(c.asked); err != nil || !slices.Equal(names(got), c.want) {
+			t.Errorf("%q: %q, %v, want %q", c.asked, names(got), err, c.want)
+		}
+	}
+	if _, err := choose([]string{"map", "nobody"}); err == nil {
+		t.Error("an unknown name is accepted")
 	}
 }
 

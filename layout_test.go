@@ -41,9 +41,12 @@ var knows = map[string][]string{
 var libraries = map[string][]string{
 	"github.com/HdrHistogram/hdrhistogram-go": {"bench/load"},
 	"github.com/asynkron/protoactor-go":       {"actors/system.go"},
-	"github.com/cockroachdb/pebble/v2":        {"persistence"}, // its vfs alone
+	"github.com/aws/aws-sdk-go-v2":            {"persistence/objectstore"},
+	"github.com/aws/smithy-go":                {"persistence/objectstore"}, // the SDK's errors
+	"github.com/cockroachdb/pebble/v2":        {"persistence"},             // its vfs alone
 	"github.com/dchest/siphash":               {"actors", "gateway", "messages"},
 	"github.com/gofrs/flock":                  {"persistence"},
+	"github.com/johannesboyne/gofakes3":       {"persistence/objectstore/*_test.go"},
 	"github.com/keilerkonzept/topk":           {"bench/peers"},
 	"github.com/klauspost/compress":           {"bench/lines.go", "cmd/crest", "gateway"},
 	"github.com/pb33f/libopenapi":             {"gateway/*_test.go"},

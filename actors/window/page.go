@@ -106,7 +106,7 @@ func grown(n int, tight bool) int {
 	if tight {
 		return min(pageRows, n+max(2, n/roomMost))
 	}
-	return min(pageRows, max(1, 2*n))
+	return min(pageRows, n+max(1, n/2))
 }
 
 // setPlace gives the row that is stored at the i-th position a place.

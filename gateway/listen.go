@@ -30,7 +30,7 @@ func (l *limitListener) Accept() (net.Conn, error) {
 		<-l.places
 		return nil, err
 	}
-	return &limitConn{Conn: c, release: sync.OnceFunc(func() { <-l.places })}, nil
+	return &limitConn{joinConn: joinConn{Conn: c}, release: sync.OnceFunc(func() { <-l.places })}, nil
 }
 
 func (l *limitListener) Close() error {
@@ -40,7 +40,7 @@ func (l *limitListener) Close() error {
 
 // limitConn gives its place back when it is closed, however often that is.
 type limitConn struct {
-	net.Conn
+	joinConn
 	release func()
 }
 

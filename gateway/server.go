@@ -128,6 +128,7 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 		MaxHeaderBytes:               s.cfg.MaxHeaderBytes,
 		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 		BaseContext:                  func(net.Listener) context.Context { return requests },
+		ConnContext:                  withJoin,
 	}
 	fresh := newUnused()
 	srv.ConnState = fresh.state
@@ -157,7 +158,7 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 
 // serve answers one request.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
-	rec := &recorder{ResponseWriter: w}
+	rec := &recorder{ResponseWriter: w, conn: joinConnOf(r)}
 	if !s.gate.enter() {
 		s.fail(rec, r, context.Canceled)
 		return
@@ -208,6 +209,7 @@ func methodNotAllowed(w http.ResponseWriter, r *http.Request, found *route) erro
 // recorder remembers the status for the request's measurement.
 type recorder struct {
 	http.ResponseWriter
+	conn   *joinConn // nil: not one of Run's
 	status int
 }
 
@@ -221,6 +223,9 @@ func (r *recorder) WriteHeader(status int) {
 func (r *recorder) Write(b []byte) (int, error) {
 	if r.status == 0 {
 		r.status = http.StatusOK
+	}
+	if r.conn != nil && len(b) >= joinFrom && len(b) <= joinMost {
+		return r.conn.write(r.ResponseWriter, b)
 	}
 	return r.ResponseWriter.Write(b)
 }

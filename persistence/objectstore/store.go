@@ -5,18 +5,25 @@
 // A store guarantees that an object is there whole or not at all, that it is
 // durable once its put has returned, and that of two conditional puts that
 // expect the same state at most one succeeds, whatever processes or machines
-// they come from. It does not guarantee that a put whose error is neither
-// ErrExists nor ErrChanged did not happen: look before trying again.
+// they come from. ErrExists and ErrChanged mean that a put did not happen. Any
+// other error of a put or a delete says nothing about that: it may have
+// happened, or may still, so look before trying again. Errors that pass by
+// themselves have been tried again already.
+//
+// An unconditional put may be overtaken by an earlier one of the same key whose
+// answer was lost: it is for objects that never have other contents.
 package objectstore
 
 import (
 	"context"
 	"errors"
+	"fmt"
 )
 
 // Store is a set of objects. Keys are relative paths of segments of letters,
-// digits, '-', '_' and '.', none of them empty, "." or "..". All methods may be
-// called concurrently; errors name the operation and the key.
+// digits, '-', '_' and '.', none of them empty, "." or "..", MaxKey bytes at
+// most. All methods may be called concurrently; bodies belong to the caller
+// again when a method returns; errors name the operation and the key.
 type Store interface {
 	// Put stores an object, over whatever is there.
 	Put(ctx context.Context, key string, body []byte) (Version, error)
@@ -41,8 +48,10 @@ type Store interface {
 	String() string
 }
 
-// Version names one state of an object. It is opaque, never empty, and two
-// states of one object never have the same.
+// Version names one state of an object. It is opaque and never empty. Two
+// states of one object never have the same, unless their bodies are the same
+// too: S3 derives it from the body. Who must tell such states apart puts
+// something that never repeats into the body.
 type Version string
 
 // Info is an object in a listing.
@@ -56,3 +65,40 @@ var (
 	ErrExists   = errors.New("the object exists")
 	ErrChanged  = errors.New("the object has changed")
 )
+
+// MaxKey is the length of the longest key in bytes: a file's name in a folder,
+// and in S3 room for a prefix.
+const MaxKey = 240
+
+// CheckKey says what is wrong with a key.
+func CheckKey(key string) error {
+	if key == "" || len(key) > MaxKey {
+		return fmt.Errorf("key of %d bytes: want 1 to %d", len(key), MaxKey)
+	}
+	start := 0
+	for i := 0; i <= len(key); i++ {
+		if i < len(key) && key[i] != '/' {
+			if !keyByte(key[i]) {
+				return fmt.Errorf("key %q: want letters, digits, '-', '_', '.' and '/'", key)
+			}
+			continue
+		}
+		if s := key[start:i]; s == "" || s == "." || s == ".." {
+			return fmt.Errorf("key %q has a segment %q", key, s)
+		}
+		start = i + 1
+	}
+	return nil
+}
+
+func keyByte(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_' || c == '.'
+}
+
+// checkRange says what is wrong with the arguments of GetRange.
+func checkRange(at, n int64) error {
+	if at < 0 || n < 0 {
+		return fmt.Errorf("range of %d bytes at %d: want neither negative", n, at)
+	}
+	return nil
+}

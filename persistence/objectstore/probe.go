@@ -1,0 +1,102 @@
+package objectstore
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// probePrefix is where Probe puts what it tries with.
+const probePrefix = "probe/"
+
+// Probe tries whether a store keeps its promises of conditional puts, of
+// reading what was written, of listing and of deleting. It is for the start of a node: a
+// store that ignores conditions takes every put, and two owners of a partition
+// would overwrite each other without noticing. It leaves nothing behind.
+func Probe(ctx context.Context, s Store) error {
+	p := &probe{ctx: ctx, s: s, key: probePrefix + strings.ToLower(rand.Text())}
+	err := p.run()
+	// Also when the caller's patience is at an end.
+	if cleaned := s.Delete(context.WithoutCancel(ctx), p.key); err == nil && cleaned != nil {
+		err = fmt.Errorf("cannot be used: %w", cleaned)
+	}
+	if err != nil {
+		return fmt.Errorf("store %s: %w", s, err)
+	}
+	return nil
+}
+
+type probe struct {
+	ctx context.Context
+	s   Store
+	key string
+}
+
+func (p *probe) run() error {
+	first, second := []byte("first "+p.key), []byte("second "+p.key)
+	v1, err := p.s.PutIfAbsent(p.ctx, p.key, first)
+	if err != nil {
+		return fmt.Errorf("cannot be used: %w", err)
+	}
+	if _, err = p.s.PutIfAbsent(p.ctx, p.key, second); !errors.Is(err, ErrExists) {
+		return ignores("put-if-absent (If-None-Match: *)", "an object that was there", err)
+	}
+	v2, err := p.s.PutIfMatch(p.ctx, p.key, second, v1)
+	if err != nil {
+		return fmt.Errorf("refuses a put-if-unchanged (If-Match) that it should do: %w", err)
+	}
+	if v1 == v2 {
+		return fmt.Errorf("has the same version for two states of an object (ETag %s): it cannot tell owners apart", v1)
+	}
+	if _, err = p.s.PutIfMatch(p.ctx, p.key, first, v1); !errors.Is(err, ErrChanged) {
+		return ignores("put-if-unchanged (If-Match)", "an object that had changed", err)
+	}
+	body, v, err := p.s.Get(p.ctx, p.key)
+	switch {
+	case err != nil:
+		return fmt.Errorf("cannot be used: %w", err)
+	case v != v2 || !bytes.Equal(body, second):
+		return errors.New("does not give back what was written last: it must be strongly consistent")
+	}
+	if part, err := p.s.GetRange(p.ctx, p.key, 2, 3); err != nil || !bytes.Equal(part, second[2:5]) {
+		return fmt.Errorf("does not give a part of an object: got %q for bytes 2 to 4 of %q, %v", part, second, err)
+	}
+	if listed, err := p.listed(); err != nil || !listed {
+		return fmt.Errorf("does not list what was written: it must be strongly consistent (%v)", err)
+	}
+	return p.deleted(v2)
+}
+
+// deleted makes sure that deleting takes the object away, and that what is gone
+// has no version any more.
+func (p *probe) deleted(last Version) error {
+	if err := p.s.Delete(p.ctx, p.key); err != nil {
+		return fmt.Errorf("cannot be used: %w", err)
+	}
+	if _, _, err := p.s.Get(p.ctx, p.key); !errors.Is(err, ErrNotFound) {
+		return fmt.Errorf("still has an object that was deleted: it must be strongly consistent (%v)", err)
+	}
+	if _, err := p.s.PutIfMatch(p.ctx, p.key, []byte("third "+p.key), last); !errors.Is(err, ErrChanged) {
+		return ignores("put-if-unchanged (If-Match)", "an object that was gone", err)
+	}
+	return nil
+}
+
+// ignores is the refusal of a store that does not look at a condition.
+func ignores(condition, what string, err error) error {
+	if err != nil {
+		return fmt.Errorf("answers a %s over %s with an error of another kind: %w", condition, what, err)
+	}
+	return fmt.Errorf("ignores conditions: a %s replaced %s. Two nodes could own a partition at once; use a store with conditional writes, or a newer version of its server", condition, what)
+}
+
+func (p *probe) listed() (listed bool, err error) {
+	err = p.s.List(p.ctx, p.key, func(i Info) error {
+		listed = listed || i.Key == p.key
+		return nil
+	})
+	return listed, err
+}

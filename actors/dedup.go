@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"github.com/crestdb/crest/actors/seen"
 	"github.com/crestdb/crest/messages"
 )
 
@@ -11,90 +12,98 @@ import (
 // It never forgets early. When its share of memory is full, requests with ids
 // are refused at the door (see Engine.Admit) until log time has moved on; what
 // is in the log already is always remembered.
+//
+// The youngest ids are in memory, in the order in which they came. Full sets
+// and ended generations are made into sorted runs (package seen) by a goroutine
+// that dedup owns, one at a time; until a run is there its ids are looked up
+// where they were. So when a run is made decides nothing but memory. An error
+// is for good: no verdict is given without a run that cannot be read.
 type dedup struct {
 	window messages.Micros
 	// generations of ids, oldest first; the last one takes new ids. An id is
 	// remembered for at least the window and at most a generation more.
 	generations []*generation
-	// keys are remembered by the stamps of their frames alone, which are the
-	// same in every partition that a frame reaches: so all partitions forget a
-	// key at the same frame, however far each one's arrival has come.
-	keys     map[fingerprint]keyEntry
-	keyOrder []keyPlace // as filed
-	keyBytes int64
+	ordinal     uint64 // how many ids were ever remembered: the next one's number
+	keys        keyTable
+
+	store   RunStore
+	sealers *Sealers
+	sealing *sealing // under way, or nil
+	err     error    // the first one
+	// What there is to be looked up, of all generations, youngest first.
+	sets    []*seen.Set
+	runs    []*run
+	filters []seen.Filter // of runs
+	block   [seen.BlockBytes]byte
 }
 
-// generation holds the ids first seen at arrivals in [start, end).
+// generation holds the ids first seen at arrivals in [start, end): in runs,
+// then in full sets, then in the open one, in the order of their numbers.
 type generation struct {
 	start, end messages.Micros
-	ids        idSet
+	runs       []*run
+	full       []numbered // to be made into runs
+	open       *seen.Set  // nil unless it takes new ids
+	first      uint64     // the number of open's first id
+	gone       bool       // forgotten
 }
 
-// generationsPerWindow is how many generations one window spans.
-const generationsPerWindow = 4
-
-// fingerprint is the 128-bit keyed hash of an Idempotency-Key.
-type fingerprint struct{ hi, lo uint64 }
-
-// keyEntry is what is remembered of a keyed block. It is forgotten by frames
-// stamped a window after end, the end of the generation of its own stamp.
-type keyEntry struct {
-	end      messages.Micros
-	body     messages.BodyHash
-	stamp    messages.Micros
-	position []byte // of the whole frame; see messages.ReadBlock
+// numbered is a set that takes no more, and the number of its first id.
+type numbered struct {
+	*seen.Set
+	first uint64
 }
 
-// keyPlace is where a key stands in the order of filing.
-type keyPlace struct {
-	key fingerprint
-	end messages.Micros
-}
+type eventID = seen.ID
 
-// keySlack is how far the stamp of a frame may lie behind the largest arrival
-// before it (a frame is stamped before it is appended) with all partitions
-// still agreeing on its key.
-const keySlack = messages.Minute
+const (
+	// generationsPerWindow is how many generations one window spans.
+	generationsPerWindow = 4
+	// maxWaiting full sets wait for the goroutine, the one it has at hand
+	// included; then whoever adds an id waits for it too.
+	maxWaiting = 2
+)
 
-func newDedup(window messages.Micros) *dedup {
-	return &dedup{window: window, keys: make(map[fingerprint]keyEntry)}
+// newDedup is an empty table. Runs are kept in store, which must be the
+// partition's own and empty, or in memory if it is nil.
+func newDedup(window messages.Micros, store RunStore, sealers *Sealers) *dedup {
+	if sealers == nil {
+		sealers = NewSealers(1)
+	}
+	return &dedup{window: window, store: store, sealers: sealers}
 }
 
 // advance moves log time on to arrival: it opens the generation that arrival
 // belongs to and forgets those that ended a window before it.
-func (d *dedup) advance(arrival messages.Micros) {
+func (d *dedup) advance(arrival messages.Micros) error {
+	if d.sealing != nil || d.err != nil {
+		if err := d.poll(); err != nil {
+			return err
+		}
+	}
 	gone := 0
 	for gone < len(d.generations) && d.generations[gone].end <= arrival-d.window {
+		d.forget(d.generations[gone])
 		gone++
 	}
 	if gone > 0 {
 		d.generations = append(d.generations[:0:0], d.generations[gone:]...)
+		d.arrange()
 	}
 	if n := len(d.generations); n == 0 || d.generations[n-1].end <= arrival {
 		length := max(1, d.window/generationsPerWindow)
 		start := arrival.Floor(length)
 		if n > 0 {
-			start = max(start, d.generations[n-1].end)
+			last := d.generations[n-1]
+			start = max(start, last.end)
+			d.end(last)
 		}
-		d.generations = append(d.generations, &generation{start: start, end: arrival.Floor(length) + length})
+		d.generations = append(d.generations, &generation{start: start, end: arrival.Floor(length) + length, open: new(seen.Set), first: d.ordinal})
+		d.arrange()
+		d.seal()
 	}
-	d.dropKeys(arrival)
-}
-
-// dropKeys gives back the entries that no frame can meet any more.
-func (d *dedup) dropKeys(arrival messages.Micros) {
-	n := 0
-	for n < len(d.keyOrder) && d.keyOrder[n].end+d.window+keySlack <= arrival {
-		place := d.keyOrder[n]
-		if e, ok := d.keys[place.key]; ok && e.end == place.end {
-			d.keyBytes -= e.bytes()
-			delete(d.keys, place.key)
-		}
-		n++
-	}
-	if n > 0 {
-		d.keyOrder = append(d.keyOrder[:0:0], d.keyOrder[n:]...)
-	}
+	d.keys.drop(arrival, d.window)
+	return d.err
 }
 
 // setWindow changes the window from arrival on.
@@ -112,20 +121,124 @@ func (d *dedup) setWindow(window, arrival messages.Micros) {
 }
 
 // seenID tells whether the id was there within the window, and remembers it.
-// advance must have been called for the arrival.
-func (d *dedup) seenID(id eventID) bool {
-	for i := len(d.generations) - 1; i >= 0; i-- {
-		if d.generations[i].ids.has(id) {
-			return true
+// advance must have been called for the arrival. An error is one of a run, and
+// names it; nothing is remembered then.
+func (d *dedup) seenID(id eventID) (bool, error) {
+	if d.err != nil {
+		return false, d.err
+	}
+	// The filters first: their branches are foreseen, so that the waits for all
+	// of them, and for the sets, overlap.
+	p := seen.ProbeOf(id)
+	for i, f := range d.filters {
+		if !f.Has(&p) {
+			continue
+		}
+		switch found, err := d.runs[i].Has(id, d.runs[i].in, &d.block); {
+		case err != nil:
+			d.fail(d.runs[i].name, err)
+			return false, d.err
+		case found:
+			return true, nil
 		}
 	}
-	d.generations[len(d.generations)-1].ids.add(id)
-	return false
+	for _, s := range d.sets {
+		if s.Has(id) {
+			return true, nil
+		}
+	}
+	last := d.generations[len(d.generations)-1]
+	if last.open.Full() {
+		if err := d.fill(last); err != nil {
+			return false, err
+		}
+	}
+	last.open.Add(id)
+	d.ordinal++
+	return false, nil
+}
+
+// fill puts the full open set aside and opens another.
+func (d *dedup) fill(g *generation) error {
+	g.close(d.ordinal)
+	g.open = seen.NewSet()
+	d.arrange()
+	d.seal()
+	for d.err == nil && d.waiting() > maxWaiting {
+		<-d.sealing.done
+		d.take()
+	}
+	return d.err
+}
+
+// close puts the open set's ids among the full ones; first is the number of
+// the next id.
+func (g *generation) close(first uint64) {
+	if g.open.Len() > 0 {
+		g.full = append(g.full, numbered{g.open, g.first})
+	}
+	g.open, g.first = nil, first
+}
+
+// end makes the generation one that takes no more ids.
+func (d *dedup) end(g *generation) {
+	g.close(d.ordinal)
+	if len(g.runs) == 0 && len(g.full) == 1 && g.full[0].Len() <= maxResident {
+		d.sealResident(g)
+	}
+}
+
+// forget gives a generation's ids up. A run that is being made of them is given
+// up when it is there.
+func (d *dedup) forget(g *generation) {
+	g.gone = true
+	for _, r := range g.runs {
+		d.drop(r)
+	}
+}
+
+// drop removes a run's file and lets go of it.
+func (d *dedup) drop(r *run) {
+	if err := r.remove(); err != nil {
+		d.fail(r.name, err)
+	}
+	r.release()
+}
+
+// arrange notes anew what there is to be looked up.
+func (d *dedup) arrange() {
+	d.sets, d.runs, d.filters = d.sets[:0], d.runs[:0], d.filters[:0]
+	for i := len(d.generations) - 1; i >= 0; i-- {
+		g := d.generations[i]
+		if g.open != nil {
+			d.sets = append(d.sets, g.open)
+		}
+		for j := len(g.full) - 1; j >= 0; j-- {
+			d.sets = append(d.sets, g.full[j].Set)
+		}
+		for j := len(g.runs) - 1; j >= 0; j-- {
+			d.runs = append(d.runs, g.runs[j])
+			d.filters = append(d.filters, g.runs[j].Filter())
+		}
+	}
+	// What is not looked up any more must not be held.
+	clear(d.sets[len(d.sets):cap(d.sets)])
+	clear(d.runs[len(d.runs):cap(d.runs)])
+	clear(d.filters[len(d.filters):cap(d.filters)])
+}
+
+// waiting is how many full sets there are.
+func (d *dedup) waiting() int {
+	n := 0
+	for _, g := range d.generations {
+		n += len(g.full)
+	}
+	return n
 }
 
 // findKey is the entry of a key as a frame with this stamp meets it.
 func (d *dedup) findKey(key fingerprint, stamp messages.Micros) (keyEntry, bool) {
-	e, ok := d.keys[key]
+	e, ok := d.keys.find(key)
 	if !ok || e.end+d.window <= stamp {
 		return keyEntry{}, false
 	}
@@ -136,28 +249,33 @@ func (d *dedup) findKey(key fingerprint, stamp messages.Micros) (keyEntry, bool)
 func (d *dedup) addKey(key fingerprint, e keyEntry) {
 	length := max(1, d.window/generationsPerWindow)
 	e.end = e.stamp.Floor(length) + length
-	if old, ok := d.keys[key]; ok {
-		d.keyBytes -= old.bytes()
-	}
-	d.keys[key] = e
-	d.keyOrder = append(d.keyOrder, keyPlace{key, e.end})
-	d.keyBytes += e.bytes()
+	d.keys.add(key, e)
 }
 
-// bytes is what an entry takes, with its place in the order and the spare room
-// of both tables.
-func (e *keyEntry) bytes() int64 { return 224 + int64(len(e.position)) }
-
-// bytes is what the tables hold; nextBytes what they would hold after the next
-// growth of the open set, if that is near.
+// bytes is what the table holds in memory, what is being made included;
+// nextBytes what it holds after the next growth of the open set, if that is
+// near.
 func (d *dedup) bytes() (now, next int64) {
 	for _, g := range d.generations {
-		now += g.ids.bytes()
+		for _, r := range g.runs {
+			now += r.bytes()
+		}
+		for _, s := range g.full {
+			n, _ := s.Bytes()
+			now += n
+		}
 	}
-	now += d.keyBytes
+	if d.sealing != nil {
+		now += d.sealing.bytes(d.store == nil)
+	}
+	now += d.keys.bytes()
 	next = now
 	if n := len(d.generations); n > 0 {
-		next += d.generations[n-1].ids.growth()
+		open, grown := d.generations[n-1].open.Bytes()
+		if d.generations[n-1].open.Len() >= seen.MaxSet*3/4 {
+			grown += seen.FullSetBytes
+		}
+		now, next = now+open, next+grown
 	}
 	return now, next
 }

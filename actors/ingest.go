@@ -40,7 +40,7 @@ func newIngest(id *messages.LogIdentity) *ingest {
 		settings:   id.Settings,
 		categories: names{Names: window.NewNames()},
 		regions:    names{Names: window.NewNames()},
-		dedup:      newDedup(micros(id.Settings.DedupWindow)),
+		dedup:      newDedup(micros(id.Settings.DedupWindow), nil, nil),
 	}
 }
 
@@ -52,7 +52,9 @@ func (g *ingest) take(b *messages.ReadBlock, d *window.Delta) error {
 	}
 	g.next += b.Span()
 	g.arrival = max(g.arrival, b.Stamp)
-	g.dedup.advance(g.arrival)
+	if err := g.dedup.advance(g.arrival); err != nil {
+		return fmt.Errorf("take block at offset %d: %w", b.Offset, err)
+	}
 	if b.Records == 0 {
 		g.ledger.Controls++
 	}
@@ -69,7 +71,9 @@ func (g *ingest) take(b *messages.ReadBlock, d *window.Delta) error {
 		if b.Key != "" && g.repeated(b) {
 			break
 		}
-		g.takeRecords(b, d)
+		if err := g.takeRecords(b, d); err != nil {
+			return fmt.Errorf("take block at offset %d: %w", b.Offset, err)
+		}
 	default:
 		return fmt.Errorf("take block at offset %d: unknown kind %d", b.Offset, b.Kind)
 	}
@@ -93,26 +97,32 @@ func (g *ingest) repeated(b *messages.ReadBlock) bool {
 	return seen
 }
 
-func (g *ingest) takeRecords(b *messages.ReadBlock, d *window.Delta) {
+func (g *ingest) takeRecords(b *messages.ReadBlock, d *window.Delta) error {
 	r, rest := &g.record, b.Data
 	for left := b.Records; left > 0; left-- {
 		var err error
 		if rest, err = r.ReadFrom(rest); err != nil {
 			// Nothing behind a malformed record can be told apart.
 			g.ledger.DeadLettered += uint64(left)
-			return
+			return nil
 		}
-		g.takeRecord(r, b.Stamp, d)
+		if err := g.takeRecord(r, b.Stamp, d); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
-func (g *ingest) takeRecord(r *messages.Record, stamp messages.Micros, d *window.Delta) {
+func (g *ingest) takeRecord(r *messages.Record, stamp messages.Micros, d *window.Delta) error {
 	if len(r.ID) > 0 {
 		var id eventID
 		id, g.scratch = g.hashes.event(r.Topic, r.ID, g.scratch)
-		if g.dedup.seenID(id) {
+		switch repeated, err := g.dedup.seenID(id); {
+		case err != nil:
+			return err
+		case repeated:
 			g.ledger.Duplicates++
-			return
+			return nil
 		}
 	}
 	at := stamp
@@ -132,6 +142,7 @@ func (g *ingest) takeRecord(r *messages.Record, stamp messages.Micros, d *window
 	category := g.categories.intern(r.Category, g.settings.MaxCategories, &d.Categories)
 	region := g.regions.intern(r.Region, g.settings.MaxRegions, &d.Regions)
 	g.combine.add(d, r.Topic, g.hashes.topic(r.Topic), slice, category, region, r.Count)
+	return nil
 }
 
 // partitionClock is what lateness is judged against; 0 before the first event.
@@ -191,7 +202,7 @@ func (h *hashes) event(topic, id, scratch []byte) (eventID, []byte) {
 	b = append(b, topic...)
 	b = append(b, id...)
 	hi, lo := siphash.Hash128(h.event0, h.event1, b)
-	return eventID{hi, uint32(lo)}, b
+	return eventID{Hi: hi, Lo: uint32(lo)}, b
 }
 
 func (h *hashes) key(key string) fingerprint {

@@ -147,15 +147,17 @@ func TestIngestRefusesAGapInTheLog(t *testing.T) {
 }
 
 func TestDedupForgetsByLogTimeOnly(t *testing.T) {
-	d := newDedup(10 * messages.Minute)
+	d := newDedup(10*messages.Minute, nil, nil)
 	var at messages.Micros
-	id := eventID{1, 2}
+	id := eventID{Hi: 1, Lo: 2}
 	see := func(after messages.Micros, want bool) {
 		t.Helper()
 		at += after
-		d.advance(at)
-		if got := d.seenID(id); got != want {
-			t.Errorf("at %v: seen %v, want %v", at.Duration(), got, want)
+		if err := d.advance(at); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := d.seenID(id); err != nil || got != want {
+			t.Errorf("at %v: seen %v, %v, want %v", at.Duration(), got, err, want)
 		}
 	}
 	see(messages.Hour, false)
@@ -165,15 +167,23 @@ func TestDedupForgetsByLogTimeOnly(t *testing.T) {
 }
 
 func TestDedupBytesFallWhenLogTimeMovesOn(t *testing.T) {
-	d := newDedup(messages.Minute)
-	d.advance(messages.Hour)
+	d := newDedup(messages.Minute, nil, nil)
+	advance := func(at messages.Micros) {
+		t.Helper()
+		if err := d.advance(at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	advance(messages.Hour)
 	for i := range uint64(100_000) {
-		d.seenID(eventID{i * 0x9e3779b97f4a7c15, uint32(i)})
+		if _, err := d.seenID(eventID{Hi: i * 0x9e3779b97f4a7c15, Lo: uint32(i)}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if now, _ := d.bytes(); now < 12*100_000 || now > 32*100_000 {
 		t.Errorf("100,000 ids take %d bytes", now)
 	}
-	d.advance(messages.Hour + 2*messages.Minute)
+	advance(messages.Hour + 2*messages.Minute)
 	if now, _ := d.bytes(); now != 0 {
 		t.Errorf("an empty table takes %d bytes", now)
 	}

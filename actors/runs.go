@@ -1,0 +1,96 @@
+package actors
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
+	"sync/atomic"
+
+	"github.com/crestdb/crest/actors/seen"
+)
+
+// RunStore keeps one partition's sorted runs of event ids as files. They are a
+// cache: whatever a restart needs is in the snapshot too. Its methods are
+// called by one goroutine at a time; what Open gives may be read by several.
+type RunStore interface {
+	// Create makes a file of the bytes that write writes. It is there whole, and
+	// its bytes are durable, or it is not there.
+	Create(name string, write func(io.Writer) error) error
+	// Open opens a file for reading; a missing one is fs.ErrNotExist. It can be
+	// read until it is closed, also when its name is removed.
+	Open(name string) (*io.SectionReader, io.Closer, error)
+	// Remove takes a file's name away.
+	Remove(name string) error
+	// List is the names there are.
+	List() ([]string, error)
+}
+
+// maxResident ids are too few to be worth a file: they stay in memory.
+const maxResident = 1 << 13
+
+// run is a sorted run and where its bytes are. It is held by the table until
+// its ids are forgotten or in another run, by whoever makes that one, and by
+// frozen tables.
+type run struct {
+	*seen.Run
+	name     string
+	in       *io.SectionReader
+	file     io.Closer // nil: in memory
+	resident int64     // bytes in memory, if file is nil
+	store    RunStore  // which has a file of its name; or nil
+	holders  atomic.Int32
+}
+
+// openRun opens a run's file and reads what memory has of it.
+func openRun(store RunStore, name string) (*run, error) {
+	in, file, err := store.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	r, err := seen.Open(in, in.Size())
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return newRun(&run{Run: r, name: name, in: in, file: file, store: store}), nil
+}
+
+// residentRun is a run whose bytes are in memory.
+func residentRun(r *seen.Run, data []byte) *run {
+	in := io.NewSectionReader(bytes.NewReader(data), 0, int64(len(data)))
+	return newRun(&run{Run: r, name: r.Name(), in: in, resident: int64(cap(data))})
+}
+
+func newRun(r *run) *run {
+	r.holders.Store(1)
+	return r
+}
+
+func (r *run) hold() *run {
+	r.holders.Add(1)
+	return r
+}
+
+// release lets go of the run; the last to do so closes its file. It was only
+// read: an error of the close says nothing about what was read.
+func (r *run) release() {
+	if r.holders.Add(-1) == 0 && r.file != nil {
+		_ = r.file.Close()
+	}
+}
+
+// remove takes the file's name away; those who hold the run can read it.
+func (r *run) remove() error {
+	if r.store == nil {
+		return nil
+	}
+	if err := r.store.Remove(r.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// runBytes is what a run takes beside what package seen says.
+const runBytes = 256
+
+func (r *run) bytes() int64 { return runBytes + r.Run.Bytes() + r.resident }

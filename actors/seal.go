@@ -1,0 +1,256 @@
+package actors
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/crestdb/crest/actors/seen"
+)
+
+// Sealers bounds how many partitions of a node make runs of ids at a time, and
+// has the room that this takes: about 2.5 MiB each.
+type Sealers struct{ free chan *seen.Workspace }
+
+// NewSealers lets n partitions make runs at a time.
+func NewSealers(n int) *Sealers {
+	s := &Sealers{make(chan *seen.Workspace, n)}
+	for range n {
+		s.free <- new(seen.Workspace)
+	}
+	return s
+}
+
+// sealing is a run in the making: of a full set, if there is one, and of the
+// last runs of its generation. All fields but made and err are set before its
+// goroutine starts; those may be read once done is closed.
+type sealing struct {
+	generation *generation
+	set        numbered // Set is nil if it merges only
+	runs       []*run   // held
+	stop, done chan struct{}
+	made       *run
+	err        error
+}
+
+var errStopped = errors.New("stopped")
+
+// equals are merged when there are this many beside the one that comes: so each
+// id is written about as often as its generation has ids in powers of 4, in
+// full sets, and there are at most 3 runs for each such power.
+const equals = 3
+
+// seal starts making the next run, if one is to be made and none is under way:
+// first of what is in memory, then of the runs of an ended generation, which
+// become one.
+func (d *dedup) seal() {
+	for i, g := range d.generations {
+		if d.sealing != nil || d.err != nil {
+			return
+		}
+		ended := i < len(d.generations)-1
+		switch {
+		case len(g.full) > 0:
+			n := equalRuns(g.runs, g.full[0].Len())
+			if ended && len(g.full) == 1 {
+				n = len(g.runs)
+			}
+			d.start(g, g.full[0], n)
+		case ended && len(g.runs) > 1:
+			d.start(g, numbered{}, len(g.runs))
+		}
+	}
+}
+
+// equalRuns is how many of the last runs go into one with n more ids.
+func equalRuns(runs []*run, n int) int {
+	total, taken := uint64(n), 0
+	for left := len(runs); left >= equals; left -= equals {
+		sum := uint64(0)
+		for _, r := range runs[left-equals : left] {
+			if 2*r.Count > 3*total {
+				return taken
+			}
+			sum += r.Count
+		}
+		total, taken = total+sum, taken+equals
+	}
+	return taken
+}
+
+// start has a run made of a set and the n last runs of a generation.
+func (d *dedup) start(g *generation, set numbered, n int) {
+	s := &sealing{generation: g, set: set, stop: make(chan struct{}), done: make(chan struct{})}
+	for _, r := range g.runs[len(g.runs)-n:] {
+		s.runs = append(s.runs, r.hold())
+	}
+	d.sealing = s
+	go func() {
+		defer close(s.done)
+		select {
+		case <-s.stop:
+			s.err = errStopped
+		case room := <-d.sealers.free:
+			s.made, s.err = s.make(room, d.store)
+			d.sealers.free <- room
+		}
+	}()
+}
+
+// make is the goroutine's work.
+func (s *sealing) make(room *seen.Workspace, store RunStore) (*run, error) {
+	var h seen.Header
+	var sources []seen.Source
+	if len(s.runs) > 0 {
+		h = s.runs[0].Header
+		sources = append(sources, seen.Source{Run: s.runs[0].Run, In: s.runs[0].in})
+		for _, r := range s.runs[1:] {
+			h = h.Join(r.Header)
+			sources = append(sources, seen.Source{Run: r.Run, In: r.in})
+		}
+	}
+	if s.set.Set != nil {
+		ids := s.set.IDs()
+		of := seen.HeaderOf(s.set.first, ids)
+		if len(s.runs) > 0 {
+			of = h.Join(of)
+		}
+		h = of
+		sources = append(sources, seen.Source{IDs: ids})
+	}
+	halt := func() error {
+		select {
+		case <-s.stop:
+			return errStopped
+		default:
+			return nil
+		}
+	}
+	if store == nil {
+		return makeResident(room, h, sources, halt)
+	}
+	var made *seen.Run
+	err := store.Create(h.Name(), func(w io.Writer) (err error) {
+		made, err = room.Make(h, sources, w, halt)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make run of ids %s: %w", h.Name(), err)
+	}
+	in, file, err := store.Open(h.Name())
+	if err != nil {
+		return nil, fmt.Errorf("open run of ids %s: %w", h.Name(), err)
+	}
+	return newRun(&run{Run: made, name: h.Name(), in: in, file: file, store: store}), nil
+}
+
+func makeResident(room *seen.Workspace, h seen.Header, sources []seen.Source, halt func() error) (*run, error) {
+	data := bytes.NewBuffer(make([]byte, 0, h.Size()))
+	made, err := room.Make(h, sources, data, halt)
+	if err != nil {
+		return nil, fmt.Errorf("make run of ids %s: %w", h.Name(), err)
+	}
+	return residentRun(made, data.Bytes()), nil
+}
+
+// sealResident makes a run of an ended generation's few ids at once.
+func (d *dedup) sealResident(g *generation) {
+	ids := g.full[0].IDs()
+	h := seen.HeaderOf(g.full[0].first, ids)
+	made, err := makeResident(new(seen.Workspace), h, []seen.Source{{IDs: ids}}, func() error { return nil })
+	if err != nil {
+		panic(err) // nothing but memory was written to
+	}
+	g.runs, g.full = append(g.runs, made), nil
+}
+
+// poll takes the run under way if it is there.
+func (d *dedup) poll() error {
+	if d.sealing != nil {
+		select {
+		case <-d.sealing.done:
+			d.take()
+		default:
+		}
+	}
+	return d.err
+}
+
+// take puts the run that is there where its ids were, and starts the next.
+func (d *dedup) take() {
+	s := d.sealing
+	d.sealing = nil
+	for _, r := range s.runs {
+		r.release()
+	}
+	if s.err != nil {
+		if d.err == nil {
+			d.err = s.err
+		}
+		return
+	}
+	g := s.generation
+	if g.gone {
+		d.drop(s.made)
+	} else {
+		kept := len(g.runs) - len(s.runs)
+		for _, r := range g.runs[kept:] {
+			d.drop(r)
+		}
+		g.runs = append(g.runs[:kept:kept], s.made)
+		if s.set.Set != nil {
+			g.full = append(g.full[:0:0], g.full[1:]...)
+		}
+		d.arrange()
+	}
+	d.seal()
+}
+
+// fail notes the error of a run, if it is the first one.
+func (d *dedup) fail(name string, err error) {
+	if d.err == nil {
+		d.err = fmt.Errorf("run of ids %s: %w", name, err)
+	}
+}
+
+// close ends the goroutine, waits for it, and closes the files. They stay: a
+// table that is loaded from a snapshot that names them reads them again.
+func (d *dedup) close() {
+	if s := d.sealing; s != nil {
+		close(s.stop)
+		<-s.done
+		d.sealing = nil
+		for _, r := range s.runs {
+			r.release()
+		}
+		if s.made != nil {
+			s.made.release()
+		}
+	}
+	for _, g := range d.generations {
+		for _, r := range g.runs {
+			r.release()
+		}
+		g.runs = nil
+	}
+	if d.err == nil {
+		d.err = errStopped
+	}
+}
+
+// bytes is what the run in the making takes, beside its sources.
+func (s *sealing) bytes(resident bool) int64 {
+	n := uint64(0)
+	for _, r := range s.runs {
+		n += r.Count
+	}
+	if s.set.Set != nil {
+		n += uint64(s.set.Len())
+	}
+	b := runBytes + seen.IndexBytes(n)
+	if resident {
+		b += seen.Header{Count: n}.Size()
+	}
+	return b
+}

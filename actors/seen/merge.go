@@ -1,0 +1,238 @@
+package seen
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// Writer takes a run's bytes, as io.Writer does.
+type Writer interface {
+	Write(p []byte) (int, error)
+}
+
+// Source is a part of the ids of a run to be made: a run and its bytes, or, in one
+// source at most, ids in any order.
+type Source struct {
+	Run *Run
+	In  ReaderAt
+	IDs []Packed // if Run is nil
+}
+
+const (
+	// chunkBlocks are read and written at a time.
+	chunkBlocks = 16
+	chunkIDs    = chunkBlocks * perBlock
+)
+
+// Workspace is the room that making runs takes; it can be used again, by one at
+// a time. The zero value is ready.
+type Workspace struct {
+	sorted []Packed
+	counts []uint32
+	rooms  [][]Packed // decoded ids, per run that is read
+	in     []byte
+	out    []byte
+	heads  []head
+}
+
+// WorkspaceBytes is what a workspace takes that has merged n runs at a time and
+// sorted a full set.
+func WorkspaceBytes(n int) int64 {
+	return MaxSet*12 + MaxSet/perBucket*4 + int64(n)*chunkIDs*12 + 2*chunkBlocks*BlockBytes
+}
+
+// Make writes the run of all the sources' ids: h is their headers' join. No id
+// is in two of them. After every few thousand ids it asks halt, and returns its
+// error.
+func (w *Workspace) Make(h Header, sources []Source, out Writer, halt func() error) (*Run, error) {
+	if err := w.open(sources); err != nil {
+		return nil, err
+	}
+	b := newBuilder(h, out, w.out)
+	defer func() { w.out = b.buf[:0] }()
+	for len(w.heads) > 0 {
+		if err := halt(); err != nil {
+			return nil, err
+		}
+		if err := w.merge(b); err != nil {
+			return nil, err
+		}
+	}
+	return b.finish()
+}
+
+// head is a source's next ids, in order.
+type head struct {
+	ids   []Packed
+	next  int
+	run   *Run
+	in    ReaderAt
+	block int // of the run, to be read next
+}
+
+func (w *Workspace) open(sources []Source) error {
+	if w.in == nil {
+		w.in = make([]byte, chunkBlocks*BlockBytes)
+	}
+	w.heads = w.heads[:0]
+	for i, s := range sources {
+		hd := head{run: s.Run, in: s.In}
+		if s.Run == nil {
+			if cap(w.sorted) < len(s.IDs) {
+				w.sorted = make([]Packed, len(s.IDs))
+			}
+			hd.ids = w.sorted[:len(s.IDs)]
+			w.counts = sortInto(hd.ids, s.IDs, w.counts)
+		} else {
+			for len(w.rooms) <= i {
+				w.rooms = append(w.rooms, make([]Packed, 0, chunkIDs))
+			}
+			hd.ids = w.rooms[i]
+			if err := hd.fill(w.in); err != nil {
+				return err
+			}
+		}
+		w.heads = append(w.heads, hd)
+	}
+	return nil
+}
+
+// more tells whether the source has ids that are not read yet.
+func (h *head) more() bool { return h.run != nil && h.block < len(h.run.fences) }
+
+// fill reads the run's next ids.
+func (h *head) fill(buf []byte) error {
+	first, end := h.block, min(h.block+chunkBlocks, len(h.run.fences))
+	_, _, last := h.run.place(end - 1)
+	buf = buf[:(end-1-first)*BlockBytes+last]
+	if n, err := h.in.ReadAt(buf, int64(first)*BlockBytes); n < len(buf) {
+		return fmt.Errorf("read blocks from %d on: %w", first, err)
+	}
+	h.ids, h.next = h.ids[:0], 0
+	for ; h.block < end; h.block++ {
+		ids, err := h.run.checked(h.block, buf[(h.block-first)*BlockBytes:])
+		if err != nil {
+			return err
+		}
+		for ; len(ids) > 0; ids = ids[idBytes:] {
+			h.ids = append(h.ids, readID(ids))
+		}
+	}
+	return nil
+}
+
+// merge adds ids in order until a head is at its end, and fills that again.
+func (w *Workspace) merge(b *builder) error {
+	heads := w.heads
+	for {
+		least, first := 0, heads[0].ids[heads[0].next]
+		for i := 1; i < len(heads); i++ {
+			if p := heads[i].ids[heads[i].next]; p.less(first) {
+				least, first = i, p
+			}
+		}
+		if err := b.add(first); err != nil {
+			return err
+		}
+		hd := &heads[least]
+		if hd.next++; hd.next < len(hd.ids) {
+			continue
+		}
+		if hd.more() {
+			return hd.fill(w.in)
+		}
+		last := len(heads) - 1
+		heads[least] = heads[last]
+		w.heads = heads[:last]
+		return nil
+	}
+}
+
+// builder writes a run from ids that come in order.
+type builder struct {
+	run   *Run
+	got   Header
+	out   Writer
+	buf   []byte // blocks not yet written
+	start int    // of the block under way, in buf
+	block int    // its number
+	left  int    // ids it still takes
+	size  int
+}
+
+func newBuilder(h Header, out Writer, buf []byte) *builder {
+	if buf == nil {
+		buf = make([]byte, 0, chunkBlocks*BlockBytes)
+	}
+	r := &Run{Header: h, fences: make([]uint64, 0, h.blocks()), filter: make(Filter, filterBlocks(h.Count)*filterWords)}
+	b := &builder{run: r, got: Header{First: h.First}, out: out, buf: h.append(buf[:0])}
+	b.left, _, b.size = h.place(0)
+	return b
+}
+
+func (b *builder) add(p Packed) error {
+	if b.left == 0 {
+		if b.got.Count >= b.run.Count {
+			return fmt.Errorf("%w: it has more than the %d ids it is said to have", ErrDamaged, b.run.Count)
+		}
+		if err := b.endBlock(); err != nil {
+			return err
+		}
+		b.left, _, b.size = b.run.place(b.block)
+	}
+	if len(b.run.fences) == b.block {
+		b.run.fences = append(b.run.fences, p.hi())
+	}
+	b.buf = appendID(b.buf, p)
+	b.run.filter.add(p.ID())
+	b.got.add(p)
+	b.left--
+	return nil
+}
+
+// endBlock sums the block under way up, and writes what has come together.
+func (b *builder) endBlock() error {
+	b.buf = binary.LittleEndian.AppendUint32(b.buf, sum(b.block, b.buf[b.start:]))
+	b.block++
+	b.start = len(b.buf)
+	if b.block%chunkBlocks == 0 {
+		return b.write()
+	}
+	return nil
+}
+
+func (b *builder) write() error {
+	_, err := b.out.Write(b.buf)
+	b.buf, b.start = b.buf[:0], 0
+	return err
+}
+
+// finish writes the index. The ids must be those of the header: otherwise a
+// source was damaged in a way that checksums do not see.
+func (b *builder) finish() (*Run, error) {
+	if b.got != b.run.Header {
+		return nil, fmt.Errorf("%w: it has ids %+v, want %+v", ErrDamaged, b.got, b.run.Header)
+	}
+	if err := b.endBlock(); err != nil {
+		return nil, err
+	}
+	if err := b.write(); err != nil {
+		return nil, err
+	}
+	check := uint32(b.block)
+	for _, words := range [...][]uint64{b.run.fences, b.run.filter} {
+		for len(words) > 0 {
+			n := min(len(words), BlockBytes/8)
+			for _, w := range words[:n] {
+				b.buf = binary.LittleEndian.AppendUint64(b.buf, w)
+			}
+			words = words[n:]
+			check = sum(int(check), b.buf)
+			if err := b.write(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	b.buf = binary.LittleEndian.AppendUint32(b.buf, check)
+	return b.run, b.write()
+}

@@ -48,7 +48,7 @@ var libraries = map[string][]string{
 	"github.com/gofrs/flock":                  {"persistence"},
 	"github.com/johannesboyne/gofakes3":       {"persistence/objectstore/*_test.go"},
 	"github.com/keilerkonzept/topk":           {"bench/peers"},
-	"github.com/klauspost/compress":           {"bench/lines.go", "cmd/crest", "gateway"},
+	"github.com/klauspost/compress":           {"bench/lines.go", "cmd/crest", "gateway", "persistence/snapshot"},
 	"github.com/pb33f/libopenapi":             {"gateway/*_test.go"},
 	"github.com/pb33f/libopenapi-validator":   {"gateway/*_test.go"},
 	"github.com/prometheus/client_golang":     {"gateway/metrics"},
@@ -62,6 +62,7 @@ var libraries = map[string][]string{
 	"golang.org/x/sync":                       {"actors", "bench", "cmd", "gateway", "persistence"},
 	"golang.org/x/sys":                        {"persistence"},
 	"golang.org/x/term":                       {"cmd/crest"},
+	"golang.org/x/time":                       {"persistence/snapshot"},
 	"pgregory.net/rapid":                      {"*_test.go"},
 }
 

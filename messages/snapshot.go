@@ -15,22 +15,25 @@ type SnapshotInfo struct {
 }
 
 // PartWriter takes the parts of one snapshot. Parts have names of their own
-// within a snapshot, and are read by them.
+// within a snapshot, 1 to 256 bytes of UTF-8, and are read by them. It belongs
+// to one goroutine; the first error of any method is that of all later ones.
 type PartWriter interface {
-	// Part stores a part: the bytes that write writes.
+	// Part stores a part: the bytes that write writes. They are on their way when
+	// it returns, and stored when the whole snapshot is.
 	Part(name string, write func(io.Writer) error) error
 	// Shared stores a part that never has other bytes under its name in the same
-	// partition from one snapshot to the next: where the snapshot before has it,
+	// partition: where the snapshot that this owner loaded or saved last has it,
 	// it is not written again, and write is not called.
 	Shared(name string, write func(io.Writer) error) error
 }
 
-// PartReader gives the parts of one snapshot.
+// PartReader gives the parts of one snapshot. It belongs to one goroutine, and
+// is fastest where parts are read in the order of Names.
 type PartReader interface {
 	// Names are those of its parts, in the order in which they were written.
 	Names() []string
-	// Part calls read with a part's bytes. They have been checked against their
-	// checksum once read has seen io.EOF; what it does before that it must be
-	// able to throw away.
+	// Part calls read with a part's bytes. No byte is handed out that has not been
+	// checked; that they are all of them, in order, has been checked once read has
+	// seen io.EOF, and what it does before that it must be able to throw away.
 	Part(name string, read func(io.Reader) error) error
 }

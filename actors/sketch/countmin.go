@@ -47,6 +47,7 @@ type CountMin struct {
 type group struct {
 	counters []uint32
 	used     uint16 // a bit per lane
+	shared   bool   // a frozen copy reads the counters too
 }
 
 const (
@@ -90,9 +91,10 @@ func (c *CountMin) Release(slot int) {
 	g := c.group(slot)
 	g.used &^= 1 << (slot % lanes)
 	if g.used == 0 {
-		g.counters = nil
+		g.counters, g.shared = nil, false
 		return
 	}
+	g.own()
 	for i := slot % lanes; i < len(g.counters); i += lanes {
 		g.counters[i] = 0
 	}
@@ -128,6 +130,7 @@ func (c *CountMin) AddRows(slot int, rows *Rows, n uint64) {
 	var p places
 	at := c.placesOf(rows, &p)
 	g, lane := c.group(slot), slot%lanes
+	g.own()
 	reading := addSaturating(least(g, at, lane), n)
 	for _, i := range at {
 		g.counters[i+lane] = max(g.counters[i+lane], reading)
@@ -165,6 +168,7 @@ func (c *CountMin) Sum(slots []int, k Key) (n uint64, saturated bool) {
 
 // Merge adds what was counted in src to dst; src stays as it is.
 func (c *CountMin) Merge(dst, src int) {
+	c.group(dst).own()
 	to, from := c.group(dst).counters, c.group(src).counters
 	d, s := dst%lanes, src%lanes
 	for ; d < len(to); d, s = d+lanes, s+lanes {

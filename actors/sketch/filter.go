@@ -18,6 +18,8 @@ type Filter struct {
 	minSpan      int64
 	start        int64 // log time from which on newer takes keys
 	begun        bool  // start has been set
+	// A frozen copy reads the generation too.
+	newerShared, olderShared bool
 }
 
 // BitsPerKey is what a generation should have for each key that it takes.
@@ -36,6 +38,7 @@ func NewFilter(bytes int64, minSpan int64) *Filter {
 // Has would have told before.
 func (f *Filter) Add(k Key, now int64) (had bool) {
 	f.rotate(now)
+	f.own()
 	h, had := k.A, true
 	for range probes {
 		h += k.B
@@ -56,10 +59,11 @@ func (f *Filter) rotate(now int64) {
 		return
 	}
 	if age >= 2*f.minSpan {
-		clear(f.newer) // its last key came before start + minSpan
+		f.empty() // its last key came before start + minSpan
 	}
 	f.newer, f.older = f.older, f.newer
-	clear(f.newer)
+	f.newerShared, f.olderShared = f.olderShared, f.newerShared
+	f.empty()
 	f.start = now
 }
 

@@ -14,6 +14,7 @@ import "math"
 type Lines struct {
 	width, depth int
 	lines        [][lanes]uint32 // row*w + column
+	shared       bool            // a frozen copy reads the lines too
 }
 
 const (
@@ -32,7 +33,7 @@ type Readings struct {
 
 // NewLines makes empty sketches.
 func NewLines(width, depth int) *Lines {
-	return &Lines{width, depth, make([][lanes]uint32, width*depth)}
+	return &Lines{width: width, depth: depth, lines: make([][lanes]uint32, width*depth)}
 }
 
 // spot is where a key is counted in one row.
@@ -52,6 +53,7 @@ func (s *Lines) spots(rows *Rows, to *[maxDepth]spot) []spot {
 // AddRows counts a key, given by its hashes, as often as n says, and sets read to
 // what it reads then.
 func (s *Lines) AddRows(rows *Rows, n, read *Readings) {
+	s.own()
 	var where [maxDepth]spot
 	spots := s.spots(rows, &where)
 	low := s.least(spots)
@@ -121,6 +123,7 @@ func unlessSaturated(n uint32) uint64 {
 
 // Clear empties a narrow sketch.
 func (s *Lines) Clear(narrow int) {
+	s.own()
 	for i := range s.lines {
 		s.lines[i][narrow] = 0
 	}

@@ -41,7 +41,7 @@ func (t *Table) count(d *Delta, rows []DeltaRow) {
 // newTopic makes a topic with its T row.
 func (t *Table) newTopic(hash uint64, name []byte, category NameID) topicID {
 	id := t.topics.add(hash, name)
-	t.topics.at(id).row = t.rows.add(id, hash, t.family(false, category, NoName), t.admit(id, NoName))
+	t.topics.edit(id).row = t.rows.add(id, hash, t.family(false, category, NoName), t.admit(id, NoName))
 	return id
 }
 
@@ -122,7 +122,7 @@ func (c *counting) add(d *Delta, r *DeltaRow, found *resolved) {
 
 // newRegional makes the TR row of a delta's row.
 func (t *Table) newRegional(topic topicID, r *DeltaRow) rowID {
-	t.topics.at(topic).regions++
+	t.topics.edit(topic).regions++
 	return t.rows.add(topic, r.Hash, t.family(false, r.Category, r.Region), t.admit(topic, r.Region))
 }
 
@@ -151,7 +151,7 @@ func (c *counting) addKey(topic topicID, plain rowID, r *DeltaRow, region NameID
 
 // addRow counts n under one row.
 func (c *counting) addRow(id rowID, n uint64) {
-	p := &c.t.rows.pages[id>>pageShift]
+	p := c.t.rows.own(id >> pageShift)
 	r, f := p.at(id), c.t.rows.families[p.family]
 	r.add(n, c.from)
 	f.add(n, c.from)

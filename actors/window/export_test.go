@@ -16,7 +16,7 @@ func (t *Table) Fills() int { return t.watches.fills }
 func (t *Table) Raise(name string, n uint64) {
 	topic, _, _ := t.findTopic(name)
 	id := t.topics.at(topic).row
-	t.rows.at(id).all += n
+	t.rows.edit(id).all += n
 	t.rows.familyOf(id).all += n
 }
 

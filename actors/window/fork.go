@@ -12,7 +12,7 @@ func (t *Table) fork(topic topicID, plain rowID, hash uint64) {
 	}
 	child := t.addChild(topic, plain, hash, f.category, f.region)
 	t.copyEntries(plain, child)
-	t.rows.at(child).totals = total
+	t.rows.edit(child).totals = total
 	g := t.rows.familyOf(child)
 	g.addAll(&total)
 	if g.narrow != nil {
@@ -24,8 +24,8 @@ func (t *Table) fork(topic topicID, plain rowID, hash uint64) {
 func (t *Table) addChild(topic topicID, plain rowID, hash uint64, category, region NameID) rowID {
 	since := t.rows.since(plain)
 	child := t.rows.add(topic, hash, t.family(true, category, region), since)
-	p := t.rows.at(plain)
-	t.rows.at(child).link, p.link = p.link, child
+	p := t.rows.edit(plain)
+	t.rows.edit(child).link, p.link = p.link, child
 	return child
 }
 

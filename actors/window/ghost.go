@@ -21,7 +21,7 @@ func (r *rows) ghost(f *family, forked bool) rowID {
 			r.ghosts = r.newPage(ghostFamily, noKey)
 		}
 		p := r.ghosts
-		id := p<<pageShift | r.put(&r.pages[p], row{topic: noTopic, link: f.index*2 + 2 + kind}, 0)
+		id := p<<pageShift | r.put(p, row{topic: noTopic, link: f.index*2 + 2 + kind}, 0)
 		f.ghosts[kind] = id
 		r.n++
 		r.ghostRows++
@@ -47,7 +47,7 @@ func (p *part) eachGhost(f func(id rowID)) {
 // leaveGhosts takes a block of ghosts' counts out of the totals of windows
 // from … to−1.
 func (t *Table) leaveGhosts(b *block, from, to int) {
-	p := &t.rows.pages[b.page]
+	p := t.rows.own(b.page)
 	for i := range b.n {
 		r, n := p.at(rowID(b.place[i])), b.count[i]
 		r.leave(n, from, to)

@@ -146,7 +146,7 @@ func (c *counting) hide(f *family, key sketch.Key, region NameID, n uint64) {
 	t := c.t
 	f.add(n, c.from)
 	ghost := t.rows.ghost(f, false)
-	t.rows.at(ghost).add(n, c.from)
+	t.rows.edit(ghost).add(n, c.from)
 	if len(t.hiding.keys) == t.hiding.most(t.hidden.memory) {
 		t.noteHidden()
 	}

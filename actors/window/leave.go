@@ -90,7 +90,7 @@ func (t *Table) leave(l *leaving) {
 	t.leaveSlices(l)
 	if len(t.merge.sources) > 0 {
 		// What has been merged so far was taken out of the sources just now.
-		t.merge.build.remove(l.ids, func(int, uint64) {})
+		t.merge.build.remove(l.ids, func() {}, func(int, uint64) {})
 	}
 	for i := range l.goers {
 		if g := &l.goers[i]; !g.child {
@@ -243,6 +243,8 @@ func (t *Table) leaveSlice(l *leaving, s *slice) bool {
 		l.sought = append(l.sought, l.ids[i])
 	}
 	found, in := 0, narrowsOf(s.start)
+	t.ownFrozen(s)
+	entries := s.list.n
 	s.remove(l.sought, &t.scratch.sorter, func(i int, n uint64) {
 		found++
 		g := &l.goers[l.active[i]]
@@ -259,6 +261,9 @@ func (t *Table) leaveSlice(l *leaving, s *slice) bool {
 	})
 	if found == 0 {
 		return false
+	}
+	if s.list.n < entries {
+		s.list.version = t.line.newVersion()
 	}
 	for g, n := range l.sums {
 		if n > 0 {
@@ -292,19 +297,17 @@ func (t *Table) noteFloor(r *leaver, left uint64) {
 // drop gives the row's place, and its children's, away, and the topic's when
 // no row of it is left.
 func (t *Table) drop(l *leaver) {
-	topic := t.topics.at(l.topic)
-	hash := topic.hash
+	hash := t.topics.at(l.topic).hash
 	for id := l.id; id != 0; {
 		r := t.rows.at(id)
 		f := t.rows.familyOf(id)
-		ghost := t.rows.at(t.rows.ghost(f, !f.child && r.link != 0))
-		ghost.addAll(&r.totals)
+		t.rows.edit(t.rows.ghost(f, !f.child && r.link != 0)).addAll(&r.totals)
 		next := r.link
 		t.rows.remove(id, hash)
 		id = next
 	}
 	if l.region != NoName {
-		topic.regions--
+		t.topics.edit(l.topic).regions--
 		return
 	}
 	t.topics.remove(l.topic)

@@ -6,7 +6,7 @@ import (
 	"sort"
 )
 
-// list is the immutable part of a slice: (row, count) pairs ascending by row,
+// list is the part of a slice that changes only when rows leave: (row, count) pairs ascending by row,
 // one block per page of rows.
 //
 //	block = uvarint(page − page of the block before) uvarint(bytes of entries) entries
@@ -23,6 +23,8 @@ type list struct {
 	marks []mark
 	n     int // entries
 	dead  int // bytes that removed entries left
+	// version is another one with whatever changes in data; 0: of no entries.
+	version uint64
 }
 
 // mark is where a block begins, and the page of the block before it.

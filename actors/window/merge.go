@@ -84,6 +84,7 @@ func (m *merge) begin(start messages.Micros, sources []*slice, by *sorter) {
 	for _, s := range m.sources {
 		s.settle(by)
 		s.frozen, s.late, s.sorted = s.late, nil, 0
+		s.sharedFrozen, s.sharedLate = s.sharedLate > 0, 0
 		m.walks = s.streams(m.walks, by)
 	}
 }
@@ -125,7 +126,12 @@ func (t *Table) finishMerge() {
 		merged.total = addSaturating(merged.total, s.total)
 		merged.late = append(merged.late, s.late...)
 		t.hidden.merge(merged, s)
-		l.recycle(s.frozen)
+		if !s.sharedFrozen {
+			l.recycle(s.frozen)
+		}
+	}
+	if merged.list.n > 0 {
+		merged.list.version = l.newVersion()
 	}
 	i := l.search(m.sources[0].start)
 	l.slices = slices.Replace(l.slices, i, i+len(m.sources), merged)

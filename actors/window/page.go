@@ -62,6 +62,8 @@ func (p *page) index(id rowID) int {
 	return int(p.stored[uint8(id)])
 }
 
+// at is a row to be read; to be written to in a page that is the table's own (see
+// rows.own).
 func (p *page) at(id rowID) *row { return &p.rows[p.index(id)] }
 
 // has tells whether there is a row with an id.

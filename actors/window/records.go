@@ -9,6 +9,7 @@ type records struct {
 	room   uint32   // the first with room is not before
 	held   int      // records that there is room for
 	cursor uint32   // chunk that moveTopics looks at next
+	shared shared   // chunks that a Frozen reads too (see own)
 }
 
 type chunk struct {
@@ -24,7 +25,19 @@ const (
 	chunkBytes  = topicBytes<<topicShift + 24
 )
 
+// at is a record to be read.
 func (x *records) at(id topicID) *topic { return &x.chunks[id>>topicShift].topic[id&(chunkTopics-1)] }
+
+// edit is a record to be written to.
+func (x *records) edit(id topicID) *topic { return &x.own(id >> topicShift).topic[id&(chunkTopics-1)] }
+
+// own is a chunk that is to be written to: what a Frozen reads of it is left to it.
+func (x *records) own(at uint32) *chunk {
+	if x.shared.has(at) {
+		x.unshare(at)
+	}
+	return x.chunks[at]
+}
 
 // find is a record that may be gone; nil: with its chunk.
 func (x *records) find(id topicID) *topic {
@@ -38,7 +51,7 @@ func (x *records) find(id topicID) *topic {
 func (x *records) take(r topic) topicID {
 	for ; int(x.room) < len(x.chunks); x.room++ {
 		if c := x.chunks[x.room]; c != nil && c.used < chunkTopics {
-			return x.room<<topicShift | c.take(r)
+			return x.room<<topicShift | x.own(x.room).take(r)
 		}
 	}
 	c := new(chunk)
@@ -66,7 +79,7 @@ func (c *chunk) take(r topic) topicID {
 // free empties a place.
 func (x *records) free(id topicID) {
 	at, place := id>>topicShift, int(id&(chunkTopics-1))
-	c := x.chunks[at]
+	c := x.own(at)
 	c.topic[place] = topic{}
 	c.from = min(c.from, place)
 	if c.used--; c.used > 0 {
@@ -107,7 +120,7 @@ const moveLook = 64
 // moveChunk moves what can move of a chunk to others that have room.
 func (t *Table) moveChunk(from uint32) {
 	x := &t.topics.records
-	c := x.chunks[from]
+	c := x.own(from)
 	full := c.used
 	c.used = chunkTopics // nothing is to move into it
 	moved := 0
@@ -127,11 +140,11 @@ func (t *Table) moveChunk(from uint32) {
 	x.room = min(x.room, from)
 }
 
-// moveTopic gives a topic another id.
+// moveTopic gives a topic, whose chunk is the table's own, another id.
 func (t *Table) moveTopic(id topicID, r *topic) {
 	to := t.topics.records.take(*r)
 	for link := r.row; link != 0; link = t.rows.at(link).link {
-		t.rows.at(link).topic = to
+		t.rows.edit(link).topic = to
 	}
 	t.topics.index.remove(r.hash, id)
 	t.topics.index.add(r.hash, to)

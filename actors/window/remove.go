@@ -14,15 +14,19 @@ import (
 // with each: i is the row's index in ids; several times if it has several.
 func (s *slice) remove(ids []rowID, by *sorter, f func(i int, n uint64)) {
 	s.settle(by)
-	s.list.remove(ids, f)
+	s.list.remove(ids, s.ownList, f)
 	removePacked(s.frozen, ids, f)
+	if s.sharedLate > 0 && hasPacked(s.late, ids) {
+		s.ownLate()
+	}
 	removePacked(s.late, ids, f)
 }
 
 // remove rewrites the blocks of the rows' pages where they stand. Leaving an
 // entry out widens the gap of the next one by at most a byte, and the entry
-// left out had one at least: what is rewritten never outgrows what was read.
-func (l *list) remove(ids []rowID, f func(i int, n uint64)) {
+// left out had one at least: what is rewritten never outgrows what was read. own is
+// called before data is written to, and may replace it.
+func (l *list) remove(ids []rowID, own func(), f func(i int, n uint64)) {
 	if l.n == 0 {
 		return
 	}
@@ -41,6 +45,7 @@ func (l *list) remove(ids []rowID, f func(i int, n uint64)) {
 			return
 		}
 		if c.page == page {
+			own()
 			l.removeBlock(l.data[c.at:c.at+c.size], ids[i:end], i, f)
 		}
 		i = end

@@ -124,6 +124,8 @@ type rows struct {
 	free  int64 // what of them is kept for rows to come
 	// tight: memory is short, pages keep little room for rows to come.
 	tight bool
+	// shared are the pages that a Frozen reads too (see own).
+	shared shared
 }
 
 func newRows() rows {
@@ -135,7 +137,20 @@ func newRows() rows {
 	}
 }
 
+// at is a row to be read.
 func (r *rows) at(id rowID) *row { return r.pages[id>>pageShift].at(id) }
+
+// edit is a row to be written to.
+func (r *rows) edit(id rowID) *row { return r.own(id >> pageShift).at(id) }
+
+// own is a page whose rows are to be written to: what a Frozen reads of it is left
+// to it.
+func (r *rows) own(p uint32) *page {
+	if r.shared.has(p) {
+		r.unshare(p)
+	}
+	return &r.pages[p]
+}
 
 // since is the admission of a row.
 func (r *rows) since(id rowID) admission {
@@ -249,18 +264,19 @@ func (r *rows) add(topic topicID, hash uint64, f uint32, since admission) rowID 
 func (r *rows) place(f *family, x row, since admission) rowID {
 	for ; int(f.room) < len(f.pages); f.room++ {
 		p := f.pages[f.room]
-		if pg := &r.pages[p]; len(pg.rows) < pageRows {
-			return p<<pageShift | r.put(pg, x, since)
+		if len(r.pages[p].rows) < pageRows {
+			return p<<pageShift | r.put(p, x, since)
 		}
 	}
 	p := r.newPage(f.index, f.familyKey)
 	i, _ := slices.BinarySearch(f.pages, p)
 	f.pages = slices.Insert(f.pages, i, p)
 	f.room = uint32(i)
-	return p<<pageShift | r.put(&r.pages[p], x, since)
+	return p<<pageShift | r.put(p, x, since)
 }
 
-// fit gives room of a page back that is more than usual.
+// fit gives room of a page back that is more than usual. Its rows are written to
+// new places then, so that it need not be the table's own.
 func (r *rows) fit(pg *page) {
 	r.bytes -= pg.bytes()
 	r.free -= pg.room()
@@ -282,7 +298,8 @@ func (r *rows) newPage(family uint32, key familyKey) (p uint32) {
 }
 
 // put puts a row into a page.
-func (r *rows) put(pg *page, x row, since admission) rowID {
+func (r *rows) put(p uint32, x row, since admission) rowID {
+	pg := r.own(p)
 	r.bytes -= pg.bytes()
 	r.free -= pg.room()
 	place := pg.add(x, since, r.tight)
@@ -295,7 +312,7 @@ func (r *rows) put(pg *page, x row, since admission) rowID {
 // row any more but candidate sets, which look before they believe.
 func (r *rows) remove(id rowID, hash uint64) {
 	p := id >> pageShift
-	pg := &r.pages[p]
+	pg := r.own(p)
 	f := r.families[pg.family]
 	switch {
 	case f.child:

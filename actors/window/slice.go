@@ -21,6 +21,9 @@ type slice struct {
 	sorted int
 	// total is the sum over T rows: the share of the cell (any, any).
 	total uint64
+	// What a Frozen reads too: the list, frozen, and so many entries of late.
+	sharedList, sharedFrozen bool
+	sharedLate               int
 	// folded is the slot of the sketch that holds what rows that left had in
 	// the slice, plus 1; 0: none has left.
 	folded int
@@ -38,6 +41,9 @@ func (s *slice) add(id rowID, n uint64) {
 // counted last.
 func (s *slice) addTo(at *uint32, id rowID, n uint64) {
 	if i := int(*at); i < len(s.late) && packedRow(s.late[i]) == id && packedCount(s.late[i])+n <= math.MaxUint32 {
+		if i < s.sharedLate {
+			s.ownLate()
+		}
 		s.late[i] += n
 		return
 	}
@@ -53,6 +59,7 @@ func (s *slice) settle(by *sorter) {
 	if s.sorted == len(s.late) {
 		return
 	}
+	s.ownLate()
 	by.sort(s.late[s.sorted:])
 	if s.sorted > 0 {
 		by.merge(s.late, s.sorted)

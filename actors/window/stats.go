@@ -73,4 +73,4 @@ func (t *Table) room() int64 {
 }
 
 // sliceBytes is a slice without its entries.
-const sliceBytes = 152
+const sliceBytes = 176

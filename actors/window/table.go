@@ -39,6 +39,7 @@ type Table struct {
 	sweep   sweep
 	hiding  hiding
 	scratch scratch
+	frozen  *Frozen // nil: none is held
 }
 
 // scratch is buffers that answers reuse.
@@ -179,11 +180,11 @@ func (t *Table) subtract(s *slice, from, to int) {
 }
 
 func (t *Table) subtractBlock(b *block, from, to int) {
-	p := &t.rows.pages[b.page]
-	if p.family == ghostFamily {
+	if t.rows.pages[b.page].family == ghostFamily {
 		t.leaveGhosts(b, from, to)
 		return
 	}
+	p := t.rows.own(b.page)
 	f := t.rows.families[p.family]
 	var all, forked uint64
 	for i := range b.n {

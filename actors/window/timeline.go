@@ -21,6 +21,8 @@ type timeline struct {
 	spare  []uint64        // a buffer for the late entries of the next slice
 	most   int             // entries that it may have
 	tight  bool            // memory is bounded
+	// versions is the last one given to a list.
+	versions uint64
 }
 
 // slot is the longest slice that the moment m may lie in by its age; kept:
@@ -77,6 +79,12 @@ func (l *timeline) recycle(late []uint64) {
 	}
 }
 
+// newVersion is one that no list of the timeline has had.
+func (l *timeline) newVersion() uint64 {
+	l.versions++
+	return l.versions
+}
+
 // close makes the open slice as small as it is: no more than late counts are
 // still to come.
 func (l *timeline) close(by *sorter) {
@@ -87,8 +95,10 @@ func (l *timeline) close(by *sorter) {
 	s.settle(by)
 	if cap(s.late) > len(s.late)+len(s.late)/4 {
 		late := append(make([]uint64, 0, len(s.late)), s.late...)
-		l.recycle(s.late)
-		s.late = late
+		if s.sharedLate == 0 {
+			l.recycle(s.late)
+		}
+		s.late, s.sharedLate = late, 0
 	}
 }
 

@@ -43,7 +43,11 @@ const (
 	nameHead = 6
 )
 
+// at is a record to be read.
 func (t *topics) at(id topicID) *topic { return t.records.at(id) }
+
+// edit is a record to be written to.
+func (t *topics) edit(id topicID) *topic { return t.records.edit(id) }
 
 // Name is the name of a topic; it points into the arena.
 func (t *topics) Name(id topicID) []byte { return t.nameOf(t.at(id)) }
@@ -79,7 +83,7 @@ func (t *topics) add(hash uint64, name []byte) topicID {
 	t.n++
 	t.names += nameHead + int64(len(name))
 	id := t.records.take(topic{hash: hash, prefix: rank.Prefix(name), size: uint16(len(name))})
-	t.at(id).name = t.store(id, name)
+	t.edit(id).name = t.store(id, name)
 	t.index.add(hash, id)
 	return id
 }
@@ -101,7 +105,8 @@ func (t *topics) remove(id topicID) {
 }
 
 // store copies a name into the arena. Chunks are allocated at full size and
-// never grow, so slices of them stay valid.
+// never grow, so slices of them stay valid, and what a Frozen reads of them does not
+// change: only what stands before the names is written to in place.
 func (t *topics) store(id topicID, name []byte) uint32 {
 	if len(t.arena) == 0 || len(t.arena[t.open])+nameHead+len(name) > 1<<arenaShift {
 		t.openChunk()
@@ -151,7 +156,7 @@ func (t *topics) compact() {
 		id, size := binary.LittleEndian.Uint32(chunk[at:]), int(binary.LittleEndian.Uint16(chunk[at+4:]))
 		at += nameHead
 		if r := t.records.find(id); r != nil && r.name == c<<arenaShift|uint32(at) && int(r.size) == size {
-			r.name = t.store(id, chunk[at:at+size])
+			t.edit(id).name = t.store(id, chunk[at:at+size])
 		}
 		at += size
 	}

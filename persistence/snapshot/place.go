@@ -73,9 +73,13 @@ func (p *place) putManifest(ctx context.Context, m *manifest, v objectstore.Vers
 	}
 }
 
-// whole reads an object of a known size. It never takes more memory than that.
+// whole reads an object of a known size, and tries twice. It never takes more
+// memory than that.
 func (p *place) whole(ctx context.Context, name string, size int64) ([]byte, error) {
 	b, err := p.objects.GetRange(ctx, p.key(name), 0, size+1)
+	if err != nil && !errors.Is(err, objectstore.ErrNotFound) && ctx.Err() == nil {
+		b, err = p.objects.GetRange(ctx, p.key(name), 0, size+1)
+	}
 	switch {
 	case errors.Is(err, objectstore.ErrNotFound):
 		return nil, p.damage(name, errMissing)

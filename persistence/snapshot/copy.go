@@ -24,7 +24,7 @@ func Copy(ctx context.Context, from, to objectstore.Store, c Choice) (RootInfo, 
 }
 
 func copySnapshot(ctx context.Context, from, to objectstore.Store, c *Choice) (RootInfo, error) {
-	enc, dec := newCodec(inspectInFlight)
+	enc, dec := newEncoder(1), newDecoder(inspectInFlight)
 	defer dec.Close()
 	src := &place{objects: from, log: c.Log, partition: c.Partition, inFlight: inspectInFlight, dec: dec}
 	dst := &place{objects: to, log: c.Log, partition: c.Partition, inFlight: inspectInFlight, dec: dec}

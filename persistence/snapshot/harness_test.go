@@ -19,7 +19,10 @@ import (
 	"github.com/crestdb/crest/persistence/objectstore/faultstore"
 )
 
-var ctx = context.Background()
+var (
+	ctx      = context.Background()
+	testTime = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+)
 
 func testLog() *messages.LogIdentity {
 	id := &messages.LogIdentity{
@@ -34,7 +37,7 @@ func testConfig() Config {
 	cfg.ObjectBytes = 4 << 10
 	cfg.Owner = "node-a"
 	cfg.Logger = slog.New(slog.DiscardHandler)
-	cfg.Now = func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }
+	cfg.Now = func() time.Time { return testTime }
 	return cfg
 }
 

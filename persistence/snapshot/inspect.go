@@ -45,7 +45,7 @@ func List(ctx context.Context, objects objectstore.Store) ([]Listing, error) {
 	if err != nil {
 		return nil, err
 	}
-	dec := inspectDecoder()
+	dec := newDecoder(inspectInFlight)
 	defer dec.Close()
 	for i := range found {
 		l := &found[i]

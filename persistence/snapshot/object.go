@@ -37,19 +37,23 @@ type objectID struct {
 // objectReaders reads the versions there have been.
 var objectReaders = map[uint32]func(b []byte, id objectID) (codec uint32, raw int, body []byte, err error){1: readObject1}
 
-// newCodec makes the two halves of the compression. Both may be used by as many
-// goroutines at a time as n says; more wait.
-func newCodec(n int) (*zstd.Encoder, *zstd.Decoder) {
+// newEncoder and newDecoder make the two halves of the compression, for n
+// goroutines at a time; more wait.
+func newEncoder(n int) *zstd.Encoder {
 	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(n),
 		zstd.WithWindowSize(1<<20), zstd.WithLowerEncoderMem(true), zstd.WithEncoderCRC(false)) // the object has a checksum
 	if err != nil {
 		panic(err) // the options are constants
 	}
+	return enc
+}
+
+func newDecoder(n int) *zstd.Decoder {
 	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(n), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(MaxObject))
 	if err != nil {
 		panic(err)
 	}
-	return enc, dec
+	return dec
 }
 
 // encodeObject appends an object to dst[:0], and returns its checksum.

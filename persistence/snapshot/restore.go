@@ -45,7 +45,7 @@ func Restore(ctx context.Context, objects objectstore.Store, c Choice) (RootInfo
 }
 
 func restore(ctx context.Context, objects objectstore.Store, c *Choice) (RootInfo, error) {
-	dec := inspectDecoder()
+	dec := newDecoder(inspectInFlight)
 	defer dec.Close()
 	p := &place{objects: objects, log: c.Log, partition: c.Partition, inFlight: inspectInFlight, dec: dec}
 	m, v, err := p.known(ctx)

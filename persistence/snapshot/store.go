@@ -41,8 +41,7 @@ func New(objects objectstore.Store, log *messages.LogIdentity, cfg Config) (*Sto
 		return nil, err
 	}
 	cfg.fillIn()
-	s := &Store{objects: objects, log: *log, cfg: cfg}
-	s.enc, s.dec = newCodec(cfg.InFlight)
+	s := &Store{objects: objects, log: *log, cfg: cfg, enc: newEncoder(cfg.InFlight), dec: newDecoder(cfg.InFlight)}
 	if cfg.BytesPerSecond > 0 {
 		s.limit = rate.NewLimiter(rate.Limit(cfg.BytesPerSecond), MaxObject)
 	}

@@ -6,8 +6,6 @@ import (
 	"hash/crc32"
 	"io"
 
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/crestdb/crest/messages"
 	"github.com/crestdb/crest/persistence/objectstore"
 )
@@ -56,7 +54,7 @@ func Verify(ctx context.Context, objects objectstore.Store, log *messages.LogID)
 	if err != nil {
 		return nil, err
 	}
-	dec := inspectDecoder()
+	dec := newDecoder(inspectInFlight)
 	defer dec.Close()
 	report := &Report{}
 	for _, l := range found {
@@ -209,10 +207,4 @@ func readAll(ctx context.Context, p *place, r *root) error {
 		}
 	}
 	return nil
-}
-
-func inspectDecoder() *zstd.Decoder {
-	enc, dec := newCodec(inspectInFlight)
-	_ = enc.Close()
-	return dec
 }

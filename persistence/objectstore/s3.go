@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/logging"
 )
 
 // bucket is a Store behind S3's API. Every request is made up to attempts
@@ -33,12 +34,10 @@ func openS3(ctx context.Context, name, prefix string, cfg *Config) (*bucket, err
 	if prefix != "" {
 		b.prefix = prefix + "/"
 	}
-	var options []func(*config.LoadOptions) error
+	// What the client would log, its errors say too.
+	options := []func(*config.LoadOptions) error{config.WithLogger(logging.Nop{})}
 	if cfg.Region != "" {
 		options = append(options, config.WithRegion(cfg.Region))
-	}
-	if cfg.Transport != nil {
-		options = append(options, config.WithHTTPClient(&http.Client{Transport: cfg.Transport}))
 	}
 	found, err := config.LoadDefaultConfig(ctx, options...)
 	if err != nil {
@@ -54,6 +53,9 @@ func openS3(ctx context.Context, name, prefix string, cfg *Config) (*bucket, err
 		// The client's own retries would hide which answers were lost.
 		o.Retryer = aws.NopRetryer{}
 		o.UsePathStyle = cfg.PathStyle
+		if cfg.Transport != nil {
+			o.HTTPClient = &http.Client{Transport: cfg.Transport}
+		}
 		o.DisableLogOutputChecksumValidationSkipped = true
 		if cfg.Endpoint != "" {
 			o.BaseEndpoint = aws.String(cfg.Endpoint)
@@ -89,7 +91,7 @@ func (b *bucket) Get(ctx context.Context, key string) ([]byte, Version, error) {
 }
 
 func (b *bucket) get(ctx context.Context, key string) (o object, err error) {
-	err = b.try(ctx, math.MaxInt32, func(ctx context.Context) error {
+	err = b.try(ctx, func(ctx context.Context, a *attempt) error {
 		out, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.name, Key: b.key(key)})
 		if err != nil {
 			return err
@@ -98,6 +100,7 @@ func (b *bucket) get(ctx context.Context, key string) (o object, err error) {
 			return errors.Join(errNoETag, out.Body.Close())
 		}
 		o.version, o.put = Version(*out.ETag), out.Metadata[putName]
+		a.carry(aws.ToInt64(out.ContentLength))
 		o.body, err = readBody(out.Body, aws.ToInt64(out.ContentLength))
 		return err
 	})
@@ -138,7 +141,7 @@ func (b *bucket) GetRange(ctx context.Context, key string, at, n int64) ([]byte,
 		last = math.MaxInt64
 	}
 	asked := fmt.Sprintf("bytes=%d-%d", at, last)
-	err := b.try(ctx, n, func(ctx context.Context) error {
+	err := b.try(ctx, func(ctx context.Context, a *attempt) error {
 		out, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.name, Key: b.key(key), Range: &asked})
 		if status(err) == http.StatusRequestedRangeNotSatisfiable {
 			body = []byte{}
@@ -147,6 +150,7 @@ func (b *bucket) GetRange(ctx context.Context, key string, at, n int64) ([]byte,
 		if err != nil {
 			return err
 		}
+		a.carry(aws.ToInt64(out.ContentLength))
 		body, err = readBody(out.Body, aws.ToInt64(out.ContentLength))
 		if err != nil {
 			return err
@@ -172,7 +176,7 @@ func (b *bucket) List(ctx context.Context, prefix string, each func(Info) error)
 	last := ""
 	for {
 		var page *s3.ListObjectsV2Output
-		err := b.try(ctx, 0, func(ctx context.Context) (err error) {
+		err := b.try(ctx, func(ctx context.Context, _ *attempt) (err error) {
 			page, err = b.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
 				Bucket: &b.name, Prefix: aws.String(b.prefix + prefix), ContinuationToken: token,
 			})
@@ -208,7 +212,7 @@ func (b *bucket) List(ctx context.Context, prefix string, each func(Info) error)
 func (b *bucket) Delete(ctx context.Context, key string) error {
 	err := CheckKey(key)
 	if err == nil {
-		err = b.try(ctx, 0, func(ctx context.Context) error {
+		err = b.try(ctx, func(ctx context.Context, _ *attempt) error {
 			_, err := b.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.name, Key: b.key(key)})
 			return err
 		})

@@ -60,7 +60,7 @@ func (b *bucket) put(ctx context.Context, key string, body []byte, when conditio
 	}
 	id := rand.Text()
 	lost := false
-	for attempt := 1; ; attempt++ {
+	for n := 1; ; n++ {
 		v, err := b.putOnce(ctx, key, body, when, id)
 		if err == nil {
 			return v, nil
@@ -77,8 +77,8 @@ func (b *bucket) put(ctx context.Context, key string, body []byte, when conditio
 		// S3 answers 409 to one of two that come at the same time, and has not
 		// done it.
 		lost = lost || status(err) != http.StatusConflict
-		if attempt == b.attempts {
-			err = fmt.Errorf("%d attempts: %w", attempt, err)
+		if n == b.attempts {
+			err = fmt.Errorf("%d attempts: %w", n, err)
 			if lost && when != (condition{}) {
 				if v, unlike := b.lookAfter(ctx, key, body, id); unlike == nil {
 					return v, nil
@@ -86,8 +86,8 @@ func (b *bucket) put(ctx context.Context, key string, body []byte, when conditio
 			}
 			return "", err
 		}
-		if stopped := pause(ctx, b.wait(attempt)); stopped != nil {
-			return "", fmt.Errorf("%w after %d attempts: %w", stopped, attempt, err)
+		if stopped := pause(ctx, b.wait(n)); stopped != nil {
+			return "", fmt.Errorf("%w after %d attempts: %w", stopped, n, err)
 		}
 	}
 }
@@ -114,7 +114,7 @@ func (b *bucket) putOnce(ctx context.Context, key string, body []byte, when cond
 	if when.match != "" {
 		in.IfMatch = aws.String(string(when.match))
 	}
-	err = b.once(ctx, int64(len(body)), func(ctx context.Context) error {
+	err = b.once(ctx, int64(len(body)), func(ctx context.Context, _ *attempt) error {
 		out, err := b.client.PutObject(ctx, in)
 		if err == nil && aws.ToString(out.ETag) == "" {
 			err = errNoETag

@@ -24,33 +24,58 @@ type brokenAnswerError struct{ err error }
 func (e *brokenAnswerError) Error() string { return "the answer broke off: " + e.err.Error() }
 func (e *brokenAnswerError) Unwrap() error { return e.err }
 
-// try makes an idempotent request of about size bytes until it succeeds, its
-// error is one that will not pass, or attempts are used up.
-func (b *bucket) try(ctx context.Context, size int64, request func(context.Context) error) error {
-	for attempt := 1; ; attempt++ {
-		err := b.once(ctx, size, request)
+// attempt is the time that one attempt has: some until it is answered, and more
+// for what has to be carried.
+type attempt struct {
+	b     *bucket
+	timer *time.Timer
+}
+
+// carry gives it the time for so many bytes from now on.
+func (a *attempt) carry(size int64) { a.timer.Reset(a.b.time(size)) }
+
+func (b *bucket) time(size int64) time.Duration {
+	return b.timeout + time.Duration(max(size, 0)>>20)*time.Second
+}
+
+// once makes one attempt within its time, with a body of so many bytes.
+func (b *bucket) once(ctx context.Context, size int64, request func(context.Context, *attempt) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	a := &attempt{b, time.AfterFunc(b.time(size), func() { cancel(context.DeadlineExceeded) })}
+	defer a.timer.Stop()
+	err := request(ctx, a)
+	if err != nil && errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+		return &slowAnswerError{b.timeout}
+	}
+	return err
+}
+
+// slowAnswerError is an attempt whose time was over.
+type slowAnswerError struct{ timeout time.Duration }
+
+func (e *slowAnswerError) Error() string { return fmt.Sprintf("no answer within %v", e.timeout) }
+
+// try makes an idempotent request until it succeeds, its error is one that will
+// not pass, or attempts are used up.
+func (b *bucket) try(ctx context.Context, request func(context.Context, *attempt) error) error {
+	for n := 1; ; n++ {
+		err := b.once(ctx, 0, request)
 		if err == nil || !passes(ctx, err) {
 			return translate(err)
 		}
-		if attempt == b.attempts {
-			return fmt.Errorf("%d attempts: %w", attempt, err)
+		if n == b.attempts {
+			return fmt.Errorf("%d attempts: %w", n, err)
 		}
-		if stopped := pause(ctx, b.wait(attempt)); stopped != nil {
-			return fmt.Errorf("%w after %d attempts: %w", stopped, attempt, err)
+		if stopped := pause(ctx, b.wait(n)); stopped != nil {
+			return fmt.Errorf("%w after %d attempts: %w", stopped, n, err)
 		}
 	}
 }
 
-// once makes one attempt within its time.
-func (b *bucket) once(ctx context.Context, size int64, request func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, b.timeout+time.Duration(size>>20)*time.Second)
-	defer cancel()
-	return request(ctx)
-}
-
-// wait is the pause after an attempt, numbered from 1.
-func (b *bucket) wait(attempt int) time.Duration {
-	d := min(b.backoff<<min(attempt-1, 16), maxBackoff)
+// wait is the pause after attempt n, counted from 1.
+func (b *bucket) wait(n int) time.Duration {
+	d := min(b.backoff<<min(n-1, 16), maxBackoff)
 	return d/2 + rand.N(d/2+1)
 }
 
@@ -87,14 +112,17 @@ func passes(ctx context.Context, err error) bool {
 	}
 	var unsent *smithyhttp.RequestSendError
 	var broken *brokenAnswerError
+	var slow *slowAnswerError
 	switch s := status(err); {
 	case errors.Is(err, errNoETag):
 		return false
-	case s == 0, errors.As(err, &broken):
-		return errors.As(err, &unsent) || errors.As(err, &broken) || errors.Is(err, context.DeadlineExceeded)
+	case errors.As(err, &broken), errors.As(err, &slow), errors.As(err, &unsent):
+		return true
+	case s == 0: // it was never sent: no credentials
+		return false
 	case s < 300: // an answer that cannot be understood
 		return true
-	case s == http.StatusRequestTimeout, s == http.StatusConflict, s == http.StatusTooManyRequests, s >= 500:
+	case s == http.StatusRequestTimeout, s == http.StatusTooManyRequests, s >= 500:
 		return s != http.StatusNotImplemented
 	}
 	return slices.Contains(passing, code(err))

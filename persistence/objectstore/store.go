@@ -22,7 +22,8 @@ import (
 
 // Store is a set of objects. Keys are relative paths of segments of letters,
 // digits, '-', '_' and '.', none of them empty, "." or "..", MaxKey bytes at
-// most. All methods may be called concurrently; bodies belong to the caller
+// most; no key is another's folder (a, a/b): servers that keep objects in files
+// have no room for both. All methods may be called concurrently; bodies belong to the caller
 // again when a method returns; errors name the operation and the key.
 type Store interface {
 	// Put stores an object, over whatever is there.

@@ -1,6 +1,8 @@
 package actors
 
 import (
+	"slices"
+
 	"github.com/crestdb/crest/actors/seen"
 	"github.com/crestdb/crest/messages"
 )
@@ -28,6 +30,7 @@ type dedup struct {
 
 	store   RunStore
 	sealers *Sealers
+	limits  dedupLimits
 	sealing *sealing // under way, or nil
 	err     error    // the first one
 	// What there is to be looked up, of all generations, youngest first.
@@ -35,6 +38,7 @@ type dedup struct {
 	runs    []*run
 	filters []seen.Filter // of runs
 	block   [seen.BlockBytes]byte
+	nothing uint64 // see seen.Touch
 }
 
 // generation holds the ids first seen at arrivals in [start, end): in runs,
@@ -56,6 +60,12 @@ type numbered struct {
 
 type eventID = seen.ID
 
+// dedupLimits are how many ids go into a set, at most seen.MaxSet, and how many
+// of an ended generation are too few to be worth a file: they stay in memory.
+type dedupLimits struct{ set, resident int }
+
+var defaultLimits = dedupLimits{set: seen.MaxSet, resident: 1 << 13}
+
 const (
 	// generationsPerWindow is how many generations one window spans.
 	generationsPerWindow = 4
@@ -70,7 +80,7 @@ func newDedup(window messages.Micros, store RunStore, sealers *Sealers) *dedup {
 	if sealers == nil {
 		sealers = NewSealers(1)
 	}
-	return &dedup{window: window, store: store, sealers: sealers}
+	return &dedup{window: window, store: store, sealers: sealers, limits: defaultLimits}
 }
 
 // advance moves log time on to arrival: it opens the generation that arrival
@@ -87,7 +97,7 @@ func (d *dedup) advance(arrival messages.Micros) error {
 		gone++
 	}
 	if gone > 0 {
-		d.generations = append(d.generations[:0:0], d.generations[gone:]...)
+		d.generations = slices.Delete(d.generations, 0, gone)
 		d.arrange()
 	}
 	if n := len(d.generations); n == 0 || d.generations[n-1].end <= arrival {
@@ -130,10 +140,7 @@ func (d *dedup) seenID(id eventID) (bool, error) {
 	// The filters first: their branches are foreseen, so that the waits for all
 	// of them, and for the sets, overlap.
 	p := seen.ProbeOf(id)
-	for i, f := range d.filters {
-		if !f.Has(&p) {
-			continue
-		}
+	for i := seen.Next(d.filters, &p, 0); i < len(d.filters); i = seen.Next(d.filters, &p, i+1) {
 		switch found, err := d.runs[i].Has(id, d.runs[i].in, &d.block); {
 		case err != nil:
 			d.fail(d.runs[i].name, err)
@@ -148,7 +155,7 @@ func (d *dedup) seenID(id eventID) (bool, error) {
 		}
 	}
 	last := d.generations[len(d.generations)-1]
-	if last.open.Full() {
+	if last.open.Len() >= d.limits.set {
 		if err := d.fill(last); err != nil {
 			return false, err
 		}
@@ -158,10 +165,22 @@ func (d *dedup) seenID(id eventID) (bool, error) {
 	return false, nil
 }
 
+// foresee has the ids that will be asked for next looked up together, as far as
+// that is waiting for memory. It changes no verdict.
+func (d *dedup) foresee(ids []eventID) {
+	if len(d.filters) == 0 {
+		return
+	}
+	d.nothing += seen.Touch(d.filters, ids)
+	for _, s := range d.sets {
+		d.nothing += s.Touch(ids)
+	}
+}
+
 // fill puts the full open set aside and opens another.
 func (d *dedup) fill(g *generation) error {
 	g.close(d.ordinal)
-	g.open = seen.NewSet()
+	g.open = d.fullSet()
 	d.arrange()
 	d.seal()
 	for d.err == nil && d.waiting() > maxWaiting {
@@ -169,6 +188,14 @@ func (d *dedup) fill(g *generation) error {
 		d.take()
 	}
 	return d.err
+}
+
+// fullSet is an empty set, where the one before was full.
+func (d *dedup) fullSet() *seen.Set {
+	if d.limits.set < seen.MaxSet {
+		return new(seen.Set)
+	}
+	return seen.NewSet()
 }
 
 // close puts the open set's ids among the full ones; first is the number of
@@ -183,7 +210,7 @@ func (g *generation) close(first uint64) {
 // end makes the generation one that takes no more ids.
 func (d *dedup) end(g *generation) {
 	g.close(d.ordinal)
-	if len(g.runs) == 0 && len(g.full) == 1 && g.full[0].Len() <= maxResident {
+	if len(g.runs) == 0 && len(g.full) == 1 && g.full[0].Len() <= d.limits.resident {
 		d.sealResident(g)
 	}
 }
@@ -272,7 +299,7 @@ func (d *dedup) bytes() (now, next int64) {
 	next = now
 	if n := len(d.generations); n > 0 {
 		open, grown := d.generations[n-1].open.Bytes()
-		if d.generations[n-1].open.Len() >= seen.MaxSet*3/4 {
+		if d.generations[n-1].open.Len() >= d.limits.set*3/4 {
 			grown += seen.FullSetBytes
 		}
 		now, next = now+open, next+grown

@@ -29,8 +29,9 @@ type ingest struct {
 	ledger     messages.Ledger
 
 	combine combiner
-	record  messages.Record // scratch
-	scratch []byte          // for bytes to hash
+	records [ahead]messages.Record // scratch, as the others
+	ids     [ahead]eventID
+	scratch []byte // for bytes to hash
 }
 
 func newIngest(id *messages.LogIdentity) *ingest {
@@ -97,34 +98,53 @@ func (g *ingest) repeated(b *messages.ReadBlock) bool {
 	return seen
 }
 
+// ahead is how many records are read before the first of them is counted, so
+// that their ids can be looked up together.
+const ahead = 32
+
 func (g *ingest) takeRecords(b *messages.ReadBlock, d *window.Delta) error {
-	r, rest := &g.record, b.Data
-	for left := b.Records; left > 0; left-- {
-		var err error
-		if rest, err = r.ReadFrom(rest); err != nil {
+	rest := b.Data
+	for left := int(b.Records); left > 0; {
+		var malformed error
+		n, ids := 0, g.ids[:0]
+		for n < min(left, ahead) {
+			r := &g.records[n]
+			if rest, malformed = r.ReadFrom(rest); malformed != nil {
+				break
+			}
+			if len(r.ID) > 0 {
+				var id eventID
+				id, g.scratch = g.hashes.event(r.Topic, r.ID, g.scratch)
+				ids = append(ids, id)
+			}
+			n++
+		}
+		g.dedup.foresee(ids)
+		for i := range g.records[:n] {
+			r := &g.records[i]
+			if len(r.ID) > 0 {
+				repeated, err := g.dedup.seenID(ids[0])
+				if err != nil {
+					return err
+				}
+				if ids = ids[1:]; repeated {
+					g.ledger.Duplicates++
+					continue
+				}
+			}
+			g.takeRecord(r, b.Stamp, d)
+		}
+		if left -= n; malformed != nil {
 			// Nothing behind a malformed record can be told apart.
 			g.ledger.DeadLettered += uint64(left)
 			return nil
-		}
-		if err := g.takeRecord(r, b.Stamp, d); err != nil {
-			return err
 		}
 	}
 	return nil
 }
 
-func (g *ingest) takeRecord(r *messages.Record, stamp messages.Micros, d *window.Delta) error {
-	if len(r.ID) > 0 {
-		var id eventID
-		id, g.scratch = g.hashes.event(r.Topic, r.ID, g.scratch)
-		switch repeated, err := g.dedup.seenID(id); {
-		case err != nil:
-			return err
-		case repeated:
-			g.ledger.Duplicates++
-			return nil
-		}
-	}
+// takeRecord counts a record that is no repeat.
+func (g *ingest) takeRecord(r *messages.Record, stamp messages.Micros, d *window.Delta) {
 	at := stamp
 	if r.HasTime {
 		at = r.Time
@@ -142,7 +162,6 @@ func (g *ingest) takeRecord(r *messages.Record, stamp messages.Micros, d *window
 	category := g.categories.intern(r.Category, g.settings.MaxCategories, &d.Categories)
 	region := g.regions.intern(r.Region, g.settings.MaxRegions, &d.Regions)
 	g.combine.add(d, r.Topic, g.hashes.topic(r.Topic), slice, category, region, r.Count)
-	return nil
 }
 
 // partitionClock is what lateness is judged against; 0 before the first event.

@@ -26,9 +26,6 @@ type RunStore interface {
 	List() ([]string, error)
 }
 
-// maxResident ids are too few to be worth a file: they stay in memory.
-const maxResident = 1 << 13
-
 // run is a sorted run and where its bytes are. It is held by the table until
 // its ids are forgotten or in another run, by whoever makes that one, and by
 // frozen tables.
@@ -56,9 +53,9 @@ func openRun(store RunStore, name string) (*run, error) {
 }
 
 // residentRun is a run whose bytes are in memory.
-func residentRun(r *seen.Run, data []byte) *run {
+func residentRun(r *seen.Run, name string, data []byte) *run {
 	in := io.NewSectionReader(bytes.NewReader(data), 0, int64(len(data)))
-	return newRun(&run{Run: r, name: r.Name(), in: in, resident: int64(cap(data))})
+	return newRun(&run{Run: r, name: name, in: in, resident: int64(cap(data))})
 }
 
 func newRun(r *run) *run {

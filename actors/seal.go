@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/crestdb/crest/actors/seen"
 )
@@ -151,7 +152,7 @@ func makeResident(room *seen.Workspace, h seen.Header, sources []seen.Source, ha
 	if err != nil {
 		return nil, fmt.Errorf("make run of ids %s: %w", h.Name(), err)
 	}
-	return residentRun(made, data.Bytes()), nil
+	return residentRun(made, h.Name(), data.Bytes()), nil
 }
 
 // sealResident makes a run of an ended generation's few ids at once.
@@ -200,7 +201,7 @@ func (d *dedup) take() {
 		}
 		g.runs = append(g.runs[:kept:kept], s.made)
 		if s.set.Set != nil {
-			g.full = append(g.full[:0:0], g.full[1:]...)
+			g.full = slices.Delete(g.full, 0, 1) // which lets go of the set
 		}
 		d.arrange()
 	}

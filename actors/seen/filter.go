@@ -37,10 +37,32 @@ func ProbeOf(id ID) (p Probe) {
 	return p
 }
 
-// Has tells whether the id may be there: if not, it is not.
-func (f Filter) Has(p *Probe) bool {
-	b := f.block(p.hi)
-	return p.masks[0]&^b[p.words[0]&7]|p.masks[1]&^b[p.words[1]&7]|p.masks[2]&^b[p.words[2]&7]|p.masks[3]&^b[p.words[3]&7] == 0
+// Next is the first of the filters from number from on that may have the id;
+// len(filters) if no further one has. What a filter does not let through is not
+// in its run.
+func Next(filters []Filter, p *Probe, from int) int {
+	for i := from; i < len(filters); i++ {
+		f := filters[i]
+		at := scale(p.hi, len(f)/filterWords) * filterWords
+		b := (*[filterWords]uint64)(f[at : at+filterWords])
+		if p.masks[0]&^b[p.words[0]&7]|p.masks[1]&^b[p.words[1]&7]|p.masks[2]&^b[p.words[2]&7]|p.masks[3]&^b[p.words[3]&7] == 0 {
+			return i
+		}
+	}
+	return len(filters)
+}
+
+// Touch brings what Next will look at into the cache, for ids that will be
+// looked up soon: loads that nothing depends on wait together. Its result means
+// nothing; use it, so that the loads are not left out.
+func Touch(filters []Filter, ids []ID) (nothing uint64) {
+	for _, f := range filters {
+		n := len(f) / filterWords
+		for i := range ids {
+			nothing += f[scale(ids[i].Hi, n)*filterWords]
+		}
+	}
+	return nothing
 }
 
 func (f Filter) add(id ID) {

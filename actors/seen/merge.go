@@ -103,17 +103,14 @@ func (h *head) more() bool { return h.run != nil && h.block < len(h.run.fences) 
 // fill reads the run's next ids.
 func (h *head) fill(buf []byte) error {
 	first, end := h.block, min(h.block+chunkBlocks, len(h.run.fences))
-	_, _, last := h.run.place(end - 1)
-	buf = buf[:(end-1-first)*BlockBytes+last]
-	if n, err := h.in.ReadAt(buf, int64(first)*BlockBytes); n < len(buf) {
-		return fmt.Errorf("read blocks from %d on: %w", first, err)
+	buf, err := h.run.chunk(first, end, h.in, buf)
+	if err != nil {
+		return err
 	}
 	h.ids, h.next = h.ids[:0], 0
 	for ; h.block < end; h.block++ {
-		ids, err := h.run.checked(h.block, buf[(h.block-first)*BlockBytes:])
-		if err != nil {
-			return err
-		}
+		count, start, _ := h.run.place(h.block)
+		ids := buf[(h.block-first)*BlockBytes+start:][:count*idBytes]
 		for ; len(ids) > 0; ids = ids[idBytes:] {
 			h.ids = append(h.ids, readID(ids))
 		}
@@ -219,20 +216,5 @@ func (b *builder) finish() (*Run, error) {
 	if err := b.write(); err != nil {
 		return nil, err
 	}
-	check := uint32(b.block)
-	for _, words := range [...][]uint64{b.run.fences, b.run.filter} {
-		for len(words) > 0 {
-			n := min(len(words), BlockBytes/8)
-			for _, w := range words[:n] {
-				b.buf = binary.LittleEndian.AppendUint64(b.buf, w)
-			}
-			words = words[n:]
-			check = sum(int(check), b.buf)
-			if err := b.write(); err != nil {
-				return nil, err
-			}
-		}
-	}
-	b.buf = binary.LittleEndian.AppendUint32(b.buf, check)
-	return b.run, b.write()
+	return b.run, b.run.writeIndex(b.out, b.buf)
 }

@@ -53,6 +53,17 @@ func (s *Set) Has(id ID) bool {
 	}
 }
 
+// Touch is as the filters' Touch.
+func (s *Set) Touch(ids []ID) (nothing uint64) {
+	if len(s.slots) == 0 {
+		return 0
+	}
+	for i := range ids {
+		nothing += uint64(s.slots[scale(ids[i].Hi, len(s.slots))])
+	}
+	return nothing
+}
+
 // Add puts an id in that is not there. The set must not be full.
 func (s *Set) Add(id ID) {
 	if len(s.ids) == cap(s.ids) {

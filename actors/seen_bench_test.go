@@ -127,11 +127,6 @@ func (l *seenLoad) run(b *testing.B) {
 				held, _ := d.bytes()
 				now += held
 			}
-			if now := residentNow()-before; now > resident+4<<20 || n%10_000_000 == 0 {
-				var m runtime.MemStats
-				runtime.ReadMemStats(&m)
-				fmt.Fprintf(os.Stderr, "at %dM: rss+%d tables %d alloc %d inuse %d idle %d released %d sys %d stack %d gcsys %d other %d gcs %d next %d\n", n/1e6, now>>20, tables>>20, m.HeapAlloc>>20, m.HeapInuse>>20, m.HeapIdle>>20, m.HeapReleased>>20, m.Sys>>20, m.StackSys>>20, m.GCSys>>20, m.OtherSys>>20,m.NumGC, m.NextGC>>20)
-			}
 			resident, tables = max(resident, residentNow()-before), max(tables, now)
 		}
 	}

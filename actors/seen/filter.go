@@ -65,15 +65,15 @@ func Touch(filters []Filter, ids []ID) (nothing uint64) {
 	return nothing
 }
 
-func (f Filter) add(id ID) {
-	p := ProbeOf(id)
-	b := f.block(p.hi)
-	for i, w := range p.words {
-		b[w&7] |= p.masks[i]
+// addAll puts ids in.
+func (f Filter) addAll(ids []Packed) {
+	for _, id := range ids {
+		p := ProbeOf(id.ID())
+		at := scale(p.hi, len(f)/filterWords) * filterWords
+		b := (*[filterWords]uint64)(f[at : at+filterWords])
+		b[p.words[0]&7] |= p.masks[0]
+		b[p.words[1]&7] |= p.masks[1]
+		b[p.words[2]&7] |= p.masks[2]
+		b[p.words[3]&7] |= p.masks[3]
 	}
-}
-
-func (f Filter) block(hi uint64) *[filterWords]uint64 {
-	at := scale(hi, len(f)/filterWords) * filterWords
-	return (*[filterWords]uint64)(f[at : at+filterWords])
 }

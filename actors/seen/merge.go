@@ -30,9 +30,11 @@ type Workspace struct {
 	sorted []Packed
 	counts []uint32
 	rooms  [][]Packed // decoded ids, per run that is read
+	heads  []head
+	tops   []uint64 // Hi of each head's next id
+	batch  []Packed // merged, for the next block
 	in     []byte
 	out    []byte
-	heads  []head
 }
 
 // WorkspaceBytes is what a workspace takes that has merged n runs at a time and
@@ -49,12 +51,17 @@ func (w *Workspace) Make(h Header, sources []Source, out Writer, halt func() err
 		return nil, err
 	}
 	b := newBuilder(h, out, w.out)
-	defer func() { w.out = b.buf[:0] }()
+	defer func() { w.out, w.batch = b.buf[:0], w.batch[:0] }()
 	for len(w.heads) > 0 {
 		if err := halt(); err != nil {
 			return nil, err
 		}
 		if err := w.merge(b); err != nil {
+			return nil, err
+		}
+	}
+	if len(w.batch) > 0 {
+		if err := b.add(w.batch); err != nil {
 			return nil, err
 		}
 	}
@@ -73,6 +80,7 @@ type head struct {
 func (w *Workspace) open(sources []Source) error {
 	if w.in == nil {
 		w.in = make([]byte, chunkBlocks*BlockBytes)
+		w.batch = make([]Packed, 0, perBlock)
 	}
 	w.heads = w.heads[:0]
 	for i, s := range sources {
@@ -120,19 +128,28 @@ func (h *head) fill(buf []byte) error {
 
 // merge adds ids in order until a head is at its end, and fills that again.
 func (w *Workspace) merge(b *builder) error {
-	heads := w.heads
+	heads, tops := w.heads, w.tops[:0]
+	for i := range heads {
+		tops = append(tops, heads[i].ids[heads[i].next].hi())
+	}
+	w.tops = tops
 	for {
-		least, first := 0, heads[0].ids[heads[0].next]
-		for i := 1; i < len(heads); i++ {
-			if p := heads[i].ids[heads[i].next]; p.less(first) {
-				least, first = i, p
+		least, top := 0, tops[0]
+		for i := 1; i < len(tops); i++ {
+			if t := tops[i]; t < top || t == top && heads[i].ids[heads[i].next].less(heads[least].ids[heads[least].next]) {
+				least, top = i, t
 			}
 		}
-		if err := b.add(first); err != nil {
-			return err
-		}
 		hd := &heads[least]
+		w.batch = append(w.batch, hd.ids[hd.next])
+		if len(w.batch) == b.room {
+			if err := b.add(w.batch); err != nil {
+				return err
+			}
+			w.batch = w.batch[:0]
+		}
 		if hd.next++; hd.next < len(hd.ids) {
+			tops[least] = hd.ids[hd.next].hi()
 			continue
 		}
 		if hd.more() {
@@ -145,16 +162,15 @@ func (w *Workspace) merge(b *builder) error {
 	}
 }
 
-// builder writes a run from ids that come in order.
+// builder writes a run from ids that come in order, a block at a time.
 type builder struct {
 	run   *Run
 	got   Header
 	out   Writer
-	buf   []byte // blocks not yet written
+	buf   []byte // not yet written
 	start int    // of the block under way, in buf
 	block int    // its number
-	left  int    // ids it still takes
-	size  int
+	room  int    // how many ids it has, if there are as many
 }
 
 func newBuilder(h Header, out Writer, buf []byte) *builder {
@@ -162,36 +178,23 @@ func newBuilder(h Header, out Writer, buf []byte) *builder {
 		buf = make([]byte, 0, chunkBlocks*BlockBytes)
 	}
 	r := &Run{Header: h, fences: make([]uint64, 0, h.blocks()), filter: make(Filter, filterBlocks(h.Count)*filterWords)}
-	b := &builder{run: r, got: Header{First: h.First}, out: out, buf: h.append(buf[:0])}
-	b.left, _, b.size = h.place(0)
-	return b
+	return &builder{run: r, got: Header{First: h.First}, out: out, buf: h.append(buf[:0]), room: perFirst}
 }
 
-func (b *builder) add(p Packed) error {
-	if b.left == 0 {
-		if b.got.Count >= b.run.Count {
-			return fmt.Errorf("%w: it has more than the %d ids it is said to have", ErrDamaged, b.run.Count)
-		}
-		if err := b.endBlock(); err != nil {
-			return err
-		}
-		b.left, _, b.size = b.run.place(b.block)
+// add makes a block of ids, b.room of them but in the last one.
+func (b *builder) add(ids []Packed) error {
+	if b.got.Count+uint64(len(ids)) > b.run.Count {
+		return fmt.Errorf("%w: it has more than the %d ids it is said to have", ErrDamaged, b.run.Count)
 	}
-	if len(b.run.fences) == b.block {
-		b.run.fences = append(b.run.fences, p.hi())
+	b.run.fences = append(b.run.fences, ids[0].hi())
+	b.run.filter.addAll(ids)
+	for _, p := range ids {
+		b.got.add(p)
+		b.buf = appendID(b.buf, p)
 	}
-	b.buf = appendID(b.buf, p)
-	b.run.filter.add(p.ID())
-	b.got.add(p)
-	b.left--
-	return nil
-}
-
-// endBlock sums the block under way up, and writes what has come together.
-func (b *builder) endBlock() error {
 	b.buf = binary.LittleEndian.AppendUint32(b.buf, sum(b.block, b.buf[b.start:]))
 	b.block++
-	b.start = len(b.buf)
+	b.start, b.room = len(b.buf), perBlock
 	if b.block%chunkBlocks == 0 {
 		return b.write()
 	}
@@ -209,9 +212,6 @@ func (b *builder) write() error {
 func (b *builder) finish() (*Run, error) {
 	if b.got != b.run.Header {
 		return nil, fmt.Errorf("%w: it has ids %+v, want %+v", ErrDamaged, b.got, b.run.Header)
-	}
-	if err := b.endBlock(); err != nil {
-		return nil, err
 	}
 	if err := b.write(); err != nil {
 		return nil, err

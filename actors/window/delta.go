@@ -32,8 +32,9 @@ type Delta struct {
 	// Dedup and Combine are bytes that the ingest actor holds as of the delta's
 	// end; DedupNext is Dedup behind the next growth of its tables, if near.
 	Dedup, DedupNext, Combine int64
-	// Marker asks for a snapshot as of this delta's end; 0: none.
-	Marker uint64
+	// Marker travels with the delta for whoever takes snapshots as of its end; a
+	// table does not look at it.
+	Marker any
 }
 
 // DeltaRow is one combined count.

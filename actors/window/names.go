@@ -1,6 +1,11 @@
 package window
 
-import "github.com/crestdb/crest/messages"
+import (
+	"maps"
+	"slices"
+
+	"github.com/crestdb/crest/messages"
+)
 
 // Names gives categories or regions their ids, first come in log order, up to
 // a bound; a name past it counts in "other". Its content is a pure function of
@@ -38,6 +43,11 @@ func NewNames() *Names {
 		index: map[string]NameID{"": NoName, messages.OtherName: OtherName},
 		list:  []name{{"", true}, {messages.OtherName, true}},
 	}
+}
+
+// Clone is a copy that Intern and Apply do not change.
+func (n *Names) Clone() *Names {
+	return &Names{index: maps.Clone(n.index), list: slices.Clone(n.list), folded: n.folded}
 }
 
 // Intern is the id of text, a new one while fewer than bound names have one.

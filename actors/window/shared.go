@@ -47,7 +47,8 @@ func cloneRoom[T any](s []T) []T {
 	if s == nil {
 		return nil
 	}
-	return append(make([]T, 0, cap(s)), s...)
+	// Grown from nothing it need not be cleared first.
+	return append([]T(nil), s[:cap(s)]...)[:len(s):cap(s)]
 }
 
 // ownLate is called before entries of late are changed in place.

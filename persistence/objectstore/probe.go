@@ -61,11 +61,19 @@ func (p *probe) run() error {
 	case v != v2 || !bytes.Equal(body, second):
 		return errors.New("does not give back what was written last: it must be strongly consistent")
 	}
-	if part, err := p.s.GetRange(p.ctx, p.key, 2, 3); err != nil || !bytes.Equal(part, second[2:5]) {
-		return fmt.Errorf("does not give a part of an object: got %q for bytes 2 to 4 of %q, %v", part, second, err)
+	part, err := p.s.GetRange(p.ctx, p.key, 2, 3)
+	switch {
+	case err != nil:
+		return fmt.Errorf("cannot be used: %w", err)
+	case !bytes.Equal(part, second[2:5]):
+		return fmt.Errorf("does not give a part of an object: got %q for bytes 2 to 4 of %q", part, second)
 	}
-	if listed, err := p.listed(); err != nil || !listed {
-		return fmt.Errorf("does not list what was written: it must be strongly consistent (%v)", err)
+	listed, err := p.listed()
+	switch {
+	case err != nil:
+		return fmt.Errorf("cannot be used: %w", err)
+	case !listed:
+		return errors.New("does not list what was written: it must be strongly consistent")
 	}
 	return p.deleted(v2)
 }
@@ -76,8 +84,11 @@ func (p *probe) deleted(last Version) error {
 	if err := p.s.Delete(p.ctx, p.key); err != nil {
 		return fmt.Errorf("cannot be used: %w", err)
 	}
-	if _, _, err := p.s.Get(p.ctx, p.key); !errors.Is(err, ErrNotFound) {
-		return fmt.Errorf("still has an object that was deleted: it must be strongly consistent (%v)", err)
+	switch _, _, err := p.s.Get(p.ctx, p.key); {
+	case err == nil:
+		return errors.New("still has an object that was deleted: it must be strongly consistent")
+	case !errors.Is(err, ErrNotFound):
+		return fmt.Errorf("cannot be used: %w", err)
 	}
 	if _, err := p.s.PutIfMatch(p.ctx, p.key, []byte("third "+p.key), last); !errors.Is(err, ErrChanged) {
 		return ignores("put-if-unchanged (If-Match)", "an object that was gone", err)

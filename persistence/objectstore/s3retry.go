@@ -42,11 +42,12 @@ func (b *bucket) time(size int64) time.Duration {
 func (b *bucket) once(ctx context.Context, size int64, request func(context.Context, *attempt) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	a := &attempt{b, time.AfterFunc(b.time(size), func() { cancel(context.DeadlineExceeded) })}
+	a := &attempt{b, time.AfterFunc(b.time(size), func() { cancel(&slowAnswerError{b.timeout}) })}
 	defer a.timer.Stop()
 	err := request(ctx, a)
-	if err != nil && errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
-		return &slowAnswerError{b.timeout}
+	var slow *slowAnswerError
+	if err != nil && errors.As(context.Cause(ctx), &slow) {
+		return slow
 	}
 	return err
 }

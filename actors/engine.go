@@ -30,19 +30,29 @@ type Config struct {
 	MaxLag uint64
 	// NewCore makes the state of a shard; nil: window.Table.
 	NewCore func() Core
-	Logger  *slog.Logger
+	// LoadCore makes it from a snapshot; nil: window.Load.
+	LoadCore func(messages.PartReader) (Core, error)
+	// Snapshots keeps the partitions' snapshots; nil: the log is replayed from its
+	// beginning at every start.
+	Snapshots      Snapshots
+	SnapshotPolicy SnapshotPolicy
+	// Runs is where a partition's sorted runs of event ids are kept; nil: in
+	// memory.
+	Runs   func(messages.Partition) (RunStore, error)
+	Logger *slog.Logger
 }
 
 // DefaultConfig has every default but the required fields.
 func DefaultConfig() Config {
 	return Config{
-		EngineMemory: 512 << 20,
-		DedupMemory:  256 << 20,
-		BoardMemory:  64 << 20,
-		Epsilon:      0.001,
-		Delta:        0.001,
-		MaxLag:       1_000_000,
-		Logger:       slog.Default(),
+		EngineMemory:   512 << 20,
+		DedupMemory:    256 << 20,
+		BoardMemory:    64 << 20,
+		Epsilon:        0.001,
+		Delta:          0.001,
+		MaxLag:         1_000_000,
+		SnapshotPolicy: DefaultSnapshotPolicy(),
+		Logger:         slog.Default(),
 	}
 }
 
@@ -61,6 +71,8 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("engine: epsilon %g, delta %g: want numbers between 0 and 1", c.Epsilon, c.Delta)
 	case c.MaxLag == 0:
 		return errors.New("engine: MaxLag must be positive")
+	case c.SnapshotPolicy.Lag == 0 || c.SnapshotPolicy.Every <= 0:
+		return errors.New("engine: the snapshot policy must be positive")
 	case c.Logger == nil:
 		return errors.New("engine: Logger is missing")
 	}
@@ -80,18 +92,24 @@ type Engine struct {
 	ingests, shards []address
 	merger          address
 	hurries         []hurry // of the ingest actors' readers, by partition
+	sealers         *Sealers
+	loaded          messages.Position // what the snapshots reached to at the start
+	snapshots       *snapshotter      // nil without Snapshots
+	stopSnapshots   func()            // ends its goroutine and waits for it
 
 	started   time.Time     // monotonic: what measures lengths of time here
 	lastTick  atomic.Int64  // nanoseconds since then; 0: none yet
 	spawned   atomic.Uint64 // boards so far; makes their actors' names unique
 	questions atomic.Int64  // under way
 
+	closing sync.Once
+
 	mu     sync.Mutex
 	boards map[boardKey]*boardHandle
 }
 
-// New starts an engine: it replays the log from its beginning (see Ready) and
-// follows it until Close.
+// New starts an engine: it loads the newest snapshots, replays the log from
+// there (see Ready) and follows it until Close.
 func New(cfg Config) (*Engine, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -106,6 +124,7 @@ func New(cfg Config) (*Engine, error) {
 		}
 		w.Key[0], w.Key[1] = cfg.Identity.Subkey("sketch")
 		cfg.NewCore = func() Core { return window.New(w) }
+		cfg.LoadCore = func(from messages.PartReader) (Core, error) { return window.Load(w, from) }
 	}
 	e := &Engine{
 		cfg:      cfg,
@@ -115,18 +134,42 @@ func New(cfg Config) (*Engine, error) {
 		target:   make(messages.Position, cfg.Identity.Partitions),
 		boards:   make(map[boardKey]*boardHandle),
 		started:  time.Now(),
+		sealers:  NewSealers(1),
+		loaded:   make(messages.Position, cfg.Identity.Partitions),
 	}
 	cfg.Log.Ends(e.target)
-	if err := e.spawn(); err != nil {
+	states, err := e.load()
+	if err != nil {
+		e.system.shutdown()
+		return nil, fmt.Errorf("start engine: %w", err)
+	}
+	if err := e.spawn(states); err != nil {
 		e.Close()
 		return nil, fmt.Errorf("start engine: %w", err)
+	}
+	if cfg.Snapshots != nil {
+		e.snapshots = newSnapshotter(e)
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			e.snapshots.run(ctx)
+		}()
+		e.stopSnapshots = func() {
+			cancel()
+			<-done
+		}
 	}
 	return e, nil
 }
 
-func (e *Engine) spawn() error {
+func (e *Engine) spawn(states []*state) error {
 	for p := range messages.Partition(e.cfg.Identity.Partitions) {
-		shard, err := e.system.spawn(fmt.Sprintf("shard/%d", p), &shardActor{partition: p, core: e.cfg.NewCore(), progress: e.progress})
+		a := &shardActor{partition: p, core: states[p].core, progress: e.progress}
+		if states[p].ingest.next > 0 {
+			a.publish(states[p].ingest.status())
+		}
+		shard, err := e.system.spawn(fmt.Sprintf("shard/%d", p), a)
 		if err != nil {
 			return err
 		}
@@ -141,7 +184,7 @@ func (e *Engine) spawn() error {
 		e.hurries = append(e.hurries, make(hurry, 1))
 		ingest, err := e.system.spawn(fmt.Sprintf("ingest/%d", p), &ingestActor{
 			partition: p,
-			core:      newIngest(&e.cfg.Identity),
+			core:      states[p].ingest,
 			log:       e.cfg.Log,
 			shard:     e.shards[p],
 			progress:  e.progress,
@@ -157,8 +200,13 @@ func (e *Engine) spawn() error {
 }
 
 // Close stops every actor and waits for it. What the log holds and was not yet
-// counted is counted after the next start.
-func (e *Engine) Close() {
+// counted is counted after the next start. Further calls do nothing.
+func (e *Engine) Close() { e.closing.Do(e.close) }
+
+func (e *Engine) close() {
+	if e.stopSnapshots != nil {
+		e.stopSnapshots()
+	}
 	stop := func(actors ...address) {
 		for _, a := range actors {
 			if a != nil {
@@ -267,8 +315,13 @@ func (e *Engine) partitions() []messages.PartitionStatus {
 // Status is the engine as operators see it.
 func (e *Engine) Status(context.Context) (*messages.EngineStatus, error) {
 	s := &messages.EngineStatus{EngineTime: e.EngineTime(), Settings: e.Settings(), Partitions: e.partitions(), Memory: e.MemoryUsed()}
+	applied := make(messages.Position, len(s.Partitions))
 	for i := range s.Partitions {
 		s.SketchError.Raise(s.Partitions[i].SketchError)
+		applied[i] = s.Partitions[i].AppliedOffset
+	}
+	if e.snapshots != nil {
+		s.Snapshots = e.snapshots.state(applied)
 	}
 	e.mu.Lock()
 	s.Boards = len(e.boards)

@@ -56,6 +56,7 @@ type ingestActor struct {
 
 	filling  *window.Delta
 	dirty    bool // filling has something that the shard must hear of
+	cut      *cut // asked for, to go with the next delta; nil: none
 	spare    []*window.Delta
 	inFlight int
 
@@ -85,6 +86,10 @@ func (a *ingestActor) receive(m mail) {
 		a.spare = append(a.spare, b)
 		a.inFlight--
 		a.flush(m)
+	case *cut:
+		// At most one is on its way; it goes at once, if need be with nothing.
+		a.cut, a.dirty = b, true
+		a.flush(m)
 	case keyAsk:
 		v := a.core.verdict(b.query, b.stamp)
 		m.answer(&v)
@@ -92,6 +97,7 @@ func (a *ingestActor) receive(m mail) {
 		a.fail(b.err)
 	case stopping:
 		a.reader.stop()
+		a.core.dedup.close()
 	}
 }
 
@@ -126,6 +132,10 @@ func (a *ingestActor) flush(m mail) {
 	if a.dirty && len(a.spare) > 0 && (a.inFlight == 0 || full) {
 		d := a.filling
 		a.core.seal(d)
+		if a.cut != nil {
+			a.cut.ingest = a.core.freeze()
+			d.Marker, a.cut = a.cut, nil
+		}
 		d.Dedup, d.DedupNext = a.core.dedup.bytes()
 		d.Combine = a.core.combine.bytes()
 		m.request(a.shard, d)

@@ -119,6 +119,20 @@ func (p *progress) reached(pos messages.Position) (<-chan struct{}, error) {
 	return p.changed, nil
 }
 
+// watch is a channel that is closed at the next change, or why a partition has
+// failed.
+func (p *progress) watch(i messages.Partition) (changed <-chan struct{}, failed error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if reason := p.partitions[i].Failed; reason != "" {
+		return nil, fmt.Errorf("partition %d: %s: %w", i, reason, messages.ErrPartition)
+	}
+	if p.changed == nil {
+		p.changed = make(chan struct{})
+	}
+	return p.changed, nil
+}
+
 // applied fills pos with the applied offsets.
 func (p *progress) applied(pos messages.Position) {
 	p.mu.Lock()

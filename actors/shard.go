@@ -108,6 +108,8 @@ func (a *shardActor) receive(m mail) {
 		}
 		a.holds[b.gather] = true
 		m.answer(held{b.gather, a.core.Clock()})
+	case releaseCut:
+		b.cut.table.Release()
 	case release:
 		delete(a.holds, b.gather)
 		if len(a.holds) == 0 {
@@ -150,6 +152,15 @@ func (a *shardActor) failed(reason string) { a.progress.fail(a.partition, reason
 // actor's credit.
 func (a *shardActor) apply(m mail, d *window.Delta, from address) {
 	a.core.Apply(d)
+	a.publish(d)
+	if c, ok := d.Marker.(*cut); ok {
+		a.freezeTable(c, d)
+	}
+	m.send(from, d)
+}
+
+// publish makes known how far the shard is.
+func (a *shardActor) publish(d *window.Delta) {
 	a.applied = d.Ledger.AppliedOffset
 	s := &messages.PartitionStatus{
 		Ledger:           d.Ledger,
@@ -167,7 +178,6 @@ func (a *shardActor) apply(m mail, d *window.Delta, from address) {
 	s.Memory.Dedup = d.Dedup
 	s.Memory.Combine += d.Combine
 	a.progress.publish(a.partition, s, d.DedupNext)
-	m.send(from, d)
 }
 
 func (a *shardActor) ask(q *shardAsk) (any, error) {

@@ -142,6 +142,9 @@ func (s *system) ask(to address, body any, timeout time.Duration) (any, error) {
 	return answer, nil
 }
 
+// tell sends a message that nobody waits for.
+func (s *system) tell(to address, body any) { s.actors.Root.Send(to, body) }
+
 // stop ends an actor after the message it has under way and waits for it. What
 // is in its mailbox is dropped.
 func (s *system) stop(a address) {

@@ -19,6 +19,9 @@ var (
 	ErrBusy = errors.New("the node did not answer in time")
 	// ErrPartition: a partition has failed; answers that need it cannot be given.
 	ErrPartition = errors.New("a partition has failed")
+	// ErrFenced: somebody else owns a partition now; whoever gets this stops
+	// publishing it.
+	ErrFenced = errors.New("the partition has another owner")
 )
 
 // RefusedError says that events cannot be taken now, and when to try again.

@@ -1,6 +1,9 @@
 package messages
 
-import "io"
+import (
+	"io"
+	"time"
+)
 
 // SnapshotInfo says what a snapshot of a partition is of. Its bytes are the
 // actors' (actors/FORMAT.md); how they are kept is persistence/snapshot's.
@@ -36,4 +39,22 @@ type PartReader interface {
 	// checked; that they are all of them, in order, has been checked once read has
 	// seen io.EOF, and what it does before that it must be able to throw away.
 	Part(name string, read func(io.Reader) error) error
+}
+
+// Snapshot is one that was taken.
+type Snapshot struct {
+	Partition Partition
+	Offset    Offset        // the next to be read behind it
+	Took      time.Duration // until it was durable
+	Stall     time.Duration // how long the shard stood still for it
+}
+
+// SnapshotStatus is what became of the snapshots since the start.
+type SnapshotStatus struct {
+	Taken, Failed uint64
+	Last          Snapshot
+	LastError     string // of the last one, if it failed
+	LongestStall  time.Duration
+	// Uncovered is how many log entries no snapshot has yet.
+	Uncovered uint64
 }

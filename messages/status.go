@@ -41,6 +41,7 @@ type EngineStatus struct {
 	Settings   Settings
 	Partitions []PartitionStatus
 	Boards     int // boards kept because somebody asks for them
+	Snapshots  SnapshotStatus
 	SketchError
 	Memory Memory
 }

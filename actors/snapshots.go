@@ -1,0 +1,308 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/crestdb/crest/messages"
+)
+
+// Snapshots keeps the snapshots of the partitions. All methods may be called
+// concurrently. An error that wraps messages.ErrFenced says that somebody else
+// owns the partition now.
+type Snapshots interface {
+	// Save stores what write writes, of which info says what it is. When it
+	// returns nil the snapshot is durable.
+	Save(ctx context.Context, info messages.SnapshotInfo, write func(messages.PartWriter) error) error
+	// Load calls read with the newest snapshot of a partition, and with older ones
+	// until one can be read; what read made of one before is void. found is false
+	// if there is none at all.
+	Load(ctx context.Context, p messages.Partition, read func(*messages.SnapshotInfo, messages.PartReader) error) (found bool, err error)
+	// MoveOn lets go of a partition's snapshots of before an offset, where its
+	// newest is not: nothing has come since, and older ones only keep the log
+	// from being trimmed.
+	MoveOn(ctx context.Context, p messages.Partition, below messages.Offset) error
+}
+
+// SnapshotPolicy says when snapshots are taken: one partition at a time, and
+// after each a rest of restAfter times as long as it took, so that a quarter of
+// what the disk can write goes to snapshots at most.
+type SnapshotPolicy struct {
+	// Lag is how many log entries of all partitions may have no snapshot yet: what
+	// a replay takes about two seconds for. Default 4,000,000.
+	Lag uint64
+	// Every is how long an entry may have none; default 10 minutes.
+	Every time.Duration
+}
+
+// DefaultSnapshotPolicy is what a node does that is told nothing.
+func DefaultSnapshotPolicy() SnapshotPolicy {
+	return SnapshotPolicy{Lag: 4_000_000, Every: 10 * time.Minute}
+}
+
+const (
+	// snapshotLook is how often it is decided what to snapshot next.
+	snapshotLook = 250 * time.Millisecond
+	restAfter    = 3
+	// After a failure no snapshot is tried for snapshotRetry, then twice as long,
+	// up to snapshotRetryMost.
+	snapshotRetry     = time.Second
+	snapshotRetryMost = time.Minute
+	// cutTimeout is how long a partition may take to come to a cut.
+	cutTimeout = time.Minute
+)
+
+// snapshotter takes the partitions' snapshots.
+type snapshotter struct {
+	store    Snapshots
+	policy   SnapshotPolicy
+	system   *system
+	progress *progress
+	ingests  []address
+	shards   []address
+	ready    func() bool
+	logger   *slog.Logger
+
+	one chan struct{} // held while a snapshot is taken
+
+	mu     sync.Mutex
+	status messages.SnapshotStatus
+	saved  []savedState // by partition
+}
+
+// savedState is what there is of a partition.
+type savedState struct {
+	offset messages.Offset
+	since  time.Time // when its newest snapshot was taken, or everything began
+	quiet  bool      // moved on since
+}
+
+func newSnapshotter(e *Engine) *snapshotter {
+	s := &snapshotter{
+		store:    e.cfg.Snapshots,
+		policy:   e.cfg.SnapshotPolicy,
+		system:   e.system,
+		progress: e.progress,
+		ingests:  e.ingests,
+		shards:   e.shards,
+		ready:    func() bool { return e.Ready() == nil },
+		logger:   e.cfg.Logger,
+		one:      make(chan struct{}, 1),
+		saved:    make([]savedState, len(e.shards)),
+	}
+	for i := range s.saved {
+		s.saved[i] = savedState{offset: e.loaded[i], since: time.Now()}
+	}
+	return s
+}
+
+// run takes snapshots by the policy until ctx ends.
+func (s *snapshotter) run(ctx context.Context) {
+	wait, retry := snapshotLook, snapshotRetry
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		began := time.Now()
+		switch worked, err := s.next(ctx); {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			wait, retry = retry, min(2*retry, snapshotRetryMost)
+			s.logger.Error("a snapshot failed; the log is kept until one succeeds, and replayed after a restart", "error", err, "again_in", wait)
+		case worked:
+			wait, retry = max(snapshotLook, restAfter*time.Since(began)), snapshotRetry
+		default:
+			wait = snapshotLook
+		}
+		timer.Reset(wait)
+	}
+}
+
+// next takes one snapshot, if one is due.
+func (s *snapshotter) next(ctx context.Context) (worked bool, err error) {
+	if !s.ready() {
+		return false, nil
+	}
+	p, quiet, due := s.choose(time.Now())
+	switch {
+	case !due:
+		return false, nil
+	case quiet:
+		return true, s.moveOn(ctx, p)
+	}
+	_, err = s.take(ctx, p)
+	return true, err
+}
+
+// choose is the partition whose turn it is.
+func (s *snapshotter) choose(now time.Time) (chosen messages.Partition, quiet, due bool) {
+	applied := make(messages.Position, len(s.saved))
+	s.progress.applied(applied)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all, most uint64
+	oldest := -1
+	for i, saved := range s.saved {
+		lag := uint64(applied[i] - saved.offset)
+		if all += lag; lag > most {
+			chosen, most = messages.Partition(i), lag
+		}
+		if now.Sub(saved.since) >= s.policy.Every && (lag > 0 || !saved.quiet) && (oldest < 0 || saved.since.Before(s.saved[oldest].since)) {
+			oldest = i
+		}
+	}
+	switch {
+	case most > 0 && all >= s.policy.Lag:
+		return chosen, false, true
+	case oldest >= 0:
+		return messages.Partition(oldest), applied[oldest] == s.saved[oldest].offset, true
+	}
+	return 0, false, false
+}
+
+// moveOn lets a quiet partition's older snapshots go.
+func (s *snapshotter) moveOn(ctx context.Context, p messages.Partition) error {
+	s.mu.Lock()
+	at := s.saved[p].offset
+	s.mu.Unlock()
+	if at > 0 {
+		if err := s.store.MoveOn(ctx, p, at); err != nil {
+			return s.failed(p, err)
+		}
+	}
+	s.mu.Lock()
+	s.saved[p].quiet = true
+	s.mu.Unlock()
+	return nil
+}
+
+// take snapshots one partition as of now.
+func (s *snapshotter) take(ctx context.Context, p messages.Partition) (taken messages.Snapshot, err error) {
+	select {
+	case s.one <- struct{}{}:
+		defer func() { <-s.one }()
+	case <-ctx.Done():
+		return taken, ctx.Err()
+	}
+	began := time.Now()
+	c, err := s.cut(p)
+	if err != nil {
+		return taken, s.failed(p, err)
+	}
+	err = s.store.Save(ctx, c.info, c.save)
+	c.ingest.dedup.release()
+	s.system.tell(s.shards[p], releaseCut{c})
+	if err != nil {
+		return taken, s.failed(p, err)
+	}
+	taken = messages.Snapshot{Partition: p, Offset: c.info.Offset, Took: time.Since(began), Stall: c.stall}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.saved[p] = savedState{offset: c.info.Offset, since: began}
+	s.status.Taken++
+	s.status.Last, s.status.LastError = taken, ""
+	s.status.LongestStall = max(s.status.LongestStall, c.stall)
+	return taken, nil
+}
+
+// cut asks a partition to freeze its state and waits until it has.
+// Nothing ends the wait early: a cut that comes when nobody waits would never be
+// released.
+func (s *snapshotter) cut(p messages.Partition) (*cut, error) {
+	c := &cut{frozen: make(chan struct{})}
+	s.system.tell(s.ingests[p], c)
+	timeout := time.NewTimer(cutTimeout)
+	defer timeout.Stop()
+	for {
+		changed, failed := s.progress.watch(p)
+		if failed != nil {
+			return nil, failed
+		}
+		select {
+		case <-c.frozen:
+			return c, c.err
+		case <-changed:
+		case <-timeout.C:
+			// It may come yet, and would then never be released: such a partition is
+			// not well, and says so.
+			err := fmt.Errorf("partition %d did not come to a cut in %v", p, cutTimeout)
+			s.progress.fail(p, err.Error())
+			return nil, err
+		}
+	}
+}
+
+// failed accounts for a failure; a partition that somebody else owns stops.
+func (s *snapshotter) failed(p messages.Partition, err error) error {
+	err = fmt.Errorf("snapshot of partition %d: %w", p, err)
+	if errors.Is(err, messages.ErrFenced) {
+		s.progress.fail(p, err.Error())
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.status.Failed++
+	s.status.LastError = err.Error()
+	return err
+}
+
+// all takes a snapshot of every partition that has something new.
+func (s *snapshotter) all(ctx context.Context) ([]messages.Snapshot, error) {
+	applied := make(messages.Position, len(s.saved))
+	s.progress.applied(applied)
+	var taken []messages.Snapshot
+	var errs []error
+	for p, at := range applied {
+		s.mu.Lock()
+		have := s.saved[p].offset
+		s.mu.Unlock()
+		if at == have {
+			continue
+		}
+		t, err := s.take(ctx, messages.Partition(p))
+		if errs = append(errs, err); err == nil {
+			taken = append(taken, t)
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return taken, errors.Join(errs...)
+}
+
+// state is what became of the snapshots, applied being how far everything is.
+func (s *snapshotter) state(applied messages.Position) messages.SnapshotStatus {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.status
+	for i, saved := range s.saved {
+		st.Uncovered += uint64(max(applied[i], saved.offset) - saved.offset)
+	}
+	return st
+}
+
+// Snapshot takes a snapshot of every partition that has something new since its
+// last, of everything that is in the log now, and returns when they are durable.
+// messages.ErrNotReady without a place to keep them.
+func (e *Engine) Snapshot(ctx context.Context) ([]messages.Snapshot, error) {
+	if e.snapshots == nil {
+		return nil, fmt.Errorf("%w: this node keeps no snapshots", messages.ErrNotReady)
+	}
+	if err := e.Ready(); err != nil {
+		return nil, err
+	}
+	ends := make(messages.Position, len(e.shards))
+	e.cfg.Log.Ends(ends)
+	if err := e.Await(ctx, ends); err != nil {
+		return nil, err
+	}
+	return e.snapshots.all(ctx)
+}

@@ -1,0 +1,254 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/crestdb/crest/actors/actorstest"
+	"github.com/crestdb/crest/messages"
+)
+
+// keeping is a rig's configuration with snapshots in memory that nobody takes
+// but the test.
+func keeping(m *actorstest.MemSnapshots) func(*Config) {
+	return func(c *Config) {
+		c.Snapshots = m
+		c.SnapshotPolicy = SnapshotPolicy{Lag: 1 << 60, Every: time.Hour}
+	}
+}
+
+// sendRandom sends n requests, half of their events with ids out of few, and
+// returns where they end.
+func sendRandom(r *rig, rng *rand.Rand, n int) (pos messages.Position) {
+	r.t.Helper()
+	for range n {
+		r.now.Add(int64(rng.IntN(int(3 * messages.Second))))
+		var records []messages.Record
+		for range 1 + rng.IntN(40) {
+			e := randomRecord(rng, messages.Micros(r.now.Load())-messages.Minute)
+			if rng.IntN(2) == 0 {
+				e.ID = fmt.Append(nil, rng.IntN(2000))
+			}
+			records = append(records, e)
+		}
+		pos = r.send(records...)
+	}
+	return pos
+}
+
+// tells is all that an engine says once it has counted everything.
+func tells(t *testing.T, r *rig) string {
+	t.Helper()
+	ends := make(messages.Position, r.id.Partitions)
+	r.log.Ends(ends)
+	if err := r.Await(r.ctx(), ends); err != nil {
+		t.Fatal(err)
+	}
+	ledger, _ := r.Ledger(r.ctx())
+	said := fmt.Sprintf("%+v\n", ledger)
+	for _, w := range messages.StandardWindows {
+		for _, cell := range []messages.Cell{{}, {Category: "c1"}, {Region: "r2"}, {Category: "c0", Region: "r1"}} {
+			b, err := r.Board(r.ctx(), &messages.BoardQuery{Window: w, Cell: cell, K: 50, After: ends})
+			if err != nil {
+				t.Fatal(err)
+			}
+			said += fmt.Sprintf("%v %+v %v %v %v\n", w, cell, b.Total, b.Certified, b.Rows)
+		}
+	}
+	return said
+}
+
+// TestARestartFromASnapshotForgetsAndDoublesNothing: an engine that begins at
+// any snapshot of another one, with what came later in the log, says the same
+// as that one, and as one that has read all of the log: counts, digests, and
+// which ids were there before.
+func TestARestartFromASnapshotForgetsAndDoublesNothing(t *testing.T) {
+	for _, clock := range []messages.Clock{messages.ClockWall, messages.ClockEvent} {
+		for seed := range uint64(4) {
+			t.Run(fmt.Sprintf("%v/%d", clock, seed), func(t *testing.T) {
+				rng := rand.New(rand.NewPCG(seed, 9))
+				kept := new(actorstest.MemSnapshots)
+				r := newRig(t, clock, keeping(kept))
+				const snapshots = 5
+				for range snapshots {
+					sendRandom(r, rng, 1+rng.IntN(40))
+					if _, err := r.Snapshot(r.ctx()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				sendRandom(r, rng, rng.IntN(40))
+				want := tells(t, r)
+				r.Engine.Close()
+				for left := snapshots; left >= 0; left-- {
+					for p := range messages.Partition(r.id.Partitions) {
+						kept.Keep(p, min(left, len(kept.Offsets(p))))
+					}
+					r.start(keeping(kept))
+					if got := tells(t, r); got != want {
+						t.Fatalf("with %d snapshots:\n%s\nwant:\n%s", left, got, want)
+					}
+					r.Engine.Close()
+				}
+			})
+		}
+	}
+}
+
+// TestASnapshotIsOfOneRecord: taken while events come in, of each partition at
+// whatever moment, snapshots have the ingest actor's and the shard's state as of
+// the same record.
+func TestASnapshotIsOfOneRecord(t *testing.T) {
+	kept := new(actorstest.MemSnapshots)
+	r := newRig(t, messages.ClockWall, keeping(kept))
+	rng := rand.New(rand.NewPCG(1, 1))
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		for ctx.Err() == nil {
+			if _, err := r.Snapshot(context.Background()); err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- nil
+	}()
+	many := func() bool { // the smallest partitions have nothing
+		for p := range messages.Partition(r.id.Partitions) {
+			if n := len(kept.Offsets(p)); n > 0 && n < 4 {
+				return false
+			}
+		}
+		return len(kept.Offsets(0)) > 0
+	}
+	for sent := 0; sent < 400 || !many(); sent += 10 {
+		sendRandom(r, rng, 10)
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	want := tells(t, r)
+	r.Engine.Close()
+	for p := range messages.Partition(r.id.Partitions) {
+		if n := len(kept.Offsets(p)); n > 0 {
+			kept.Keep(p, 1+rng.IntN(n))
+		}
+	}
+	r.start(keeping(kept))
+	if got := tells(t, r); got != want {
+		t.Errorf("after a restart:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+// TestASnapshotAheadOfTheLogIsRefused, rather than an older one read: what is
+// missing was acknowledged.
+func TestASnapshotAheadOfTheLogIsRefused(t *testing.T) {
+	kept := new(actorstest.MemSnapshots)
+	r := newRig(t, messages.ClockWall, keeping(kept))
+	rng := rand.New(rand.NewPCG(2, 2))
+	for range 2 {
+		sendRandom(r, rng, 20)
+		if _, err := r.Snapshot(r.ctx()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg := DefaultConfig()
+	keeping(kept)(&cfg)
+	cfg.Log, cfg.Identity, cfg.Now = actorstest.NewMemLog(r.id), *r.id, func() messages.Micros { return 0 }
+	e, err := New(cfg)
+	if err == nil {
+		e.Close()
+		t.Fatal("a log that ends before its snapshot is taken")
+	}
+	if !strings.Contains(err.Error(), "has lost events") {
+		t.Errorf("the refusal says %q", err)
+	}
+}
+
+// TestSnapshotsAreTakenByThePolicy: by how much has come, by time, and not at
+// all while there is nothing new; quiet partitions move on.
+func TestSnapshotsAreTakenByThePolicy(t *testing.T) {
+	kept := new(actorstest.MemSnapshots)
+	r := newRig(t, messages.ClockWall, func(c *Config) {
+		c.Snapshots = kept
+		c.SnapshotPolicy = SnapshotPolicy{Lag: 100, Every: time.Hour}
+	})
+	rng := rand.New(rand.NewPCG(3, 3))
+	sendRandom(r, rng, 40)
+	eventually(t, "few entries are without a snapshot", func() bool {
+		s, err := r.Status(r.ctx())
+		return err == nil && s.Snapshots.Taken > 0 && s.Snapshots.Uncovered < 100
+	})
+	r.Engine.Close()
+	// By time: the rest, too, and older snapshots go.
+	r.start(func(c *Config) {
+		c.Snapshots = kept
+		c.SnapshotPolicy = SnapshotPolicy{Lag: 1 << 60, Every: time.Millisecond}
+	})
+	eventually(t, "everything has a snapshot and nothing else is kept", func() bool {
+		s, err := r.Status(r.ctx())
+		alone := true
+		for p := range messages.Partition(r.id.Partitions) {
+			alone = alone && len(kept.Offsets(p)) <= 1
+		}
+		return err == nil && s.Snapshots.Uncovered == 0 && alone
+	})
+	before, _ := r.Status(r.ctx())
+	if taken, err := r.Snapshot(r.ctx()); err != nil || len(taken) != 0 {
+		t.Errorf("nothing is new, but %+v, %v", taken, err)
+	}
+	if after, _ := r.Status(r.ctx()); after.Snapshots.Taken != before.Snapshots.Taken {
+		t.Error("snapshots of nothing new are taken")
+	}
+}
+
+// TestAFailedSnapshotIsTriedAgain, is told, and loses nothing; one that is
+// fenced stops its partition.
+func TestAFailedSnapshotIsTriedAgain(t *testing.T) {
+	broken := errors.New("the store is broken")
+	kept := &actorstest.MemSnapshots{Before: func(messages.SnapshotInfo) error { return broken }}
+	r := newRig(t, messages.ClockWall, keeping(kept))
+	rng := rand.New(rand.NewPCG(4, 4))
+	sendRandom(r, rng, 20)
+	if _, err := r.Snapshot(r.ctx()); !errors.Is(err, broken) {
+		t.Fatalf("want the store's error, got %v", err)
+	}
+	s, err := r.Status(r.ctx())
+	if err != nil || s.Snapshots.Failed == 0 || !strings.Contains(s.Snapshots.LastError, "the store is broken") {
+		t.Errorf("status %+v, %v", s.Snapshots, err)
+	}
+	sendRandom(r, rng, 20)
+	broken = nil
+	if taken, err := r.Snapshot(r.ctx()); err != nil || len(taken) == 0 {
+		t.Errorf("taken %+v, %v", taken, err)
+	}
+	want := tells(t, r)
+	r.Engine.Close()
+	r.start(keeping(kept))
+	if got := tells(t, r); got != want {
+		t.Errorf("after a restart:\n%s\nwant:\n%s", got, want)
+	}
+	sendRandom(r, rng, 1)
+	broken = messages.ErrFenced
+	if _, err := r.Snapshot(r.ctx()); !errors.Is(err, messages.ErrFenced) {
+		t.Fatalf("want fenced, got %v", err)
+	}
+	if err := r.Ready(); !errors.Is(err, messages.ErrPartition) {
+		t.Errorf("a fenced engine says %v", err)
+	}
+}
+
+// eventually waits for a condition.
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("it did not come to be that %s", what)
+		}
+	}
+}

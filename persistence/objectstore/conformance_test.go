@@ -222,7 +222,7 @@ func TestLongLists(t *testing.T) {
 // TestRandomOperations compares with the plainest store there is.
 func TestRandomOperations(t *testing.T) {
 	conforms(t, func(t *testing.T, open func() objectstore.Store) {
-		for seed := range uint64(4) {
+		for seed := range uint64(3) {
 			s, oracle, ctx := open(), faultstore.NewMemory(), t.Context()
 			rng := rand.New(rand.NewPCG(seed, 3))
 			type versions struct{ theirs, ours objectstore.Version }

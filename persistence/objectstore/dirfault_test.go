@@ -196,7 +196,7 @@ func lives(seeds uint64, prepare func(*persistencetest.FS)) (runs int, wrong []s
 // TestAnyOperationMayFail: whatever fails, an object is whole or as before, and
 // nothing that was answered or read is taken back.
 func TestAnyOperationMayFail(t *testing.T) {
-	runs, wrong := lives(12, func(*persistencetest.FS) {})
+	runs, wrong := lives(6, func(*persistencetest.FS) {})
 	t.Logf("%d runs", runs)
 	if len(wrong) > 0 {
 		t.Errorf("%d runs of %d, such as %s", len(wrong), runs, wrong[0])

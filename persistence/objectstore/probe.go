@@ -9,8 +9,10 @@ import (
 	"strings"
 )
 
-// probePrefix is where Probe puts what it tries with.
-const probePrefix = "probe/"
+const (
+	probePrefix = "probe/" // where Probe puts what it tries with
+	probeRacers = 8        // puts at the same time
+)
 
 // Probe tries whether a store keeps its promises of conditional puts, of
 // reading what was written, of listing and of deleting. It is for the start of a node: a
@@ -75,7 +77,45 @@ func (p *probe) run() error {
 	case !listed:
 		return errors.New("does not list what was written: it must be strongly consistent")
 	}
-	return p.deleted(v2)
+	v3, err := p.race(v2)
+	if err != nil {
+		return err
+	}
+	return p.deleted(v3)
+}
+
+// race has several puts that expect the same version at the same time: a server
+// that looks first and puts then lets more than one through.
+func (p *probe) race(v Version) (won Version, err error) {
+	type answer struct {
+		v   Version
+		err error
+	}
+	answers := make(chan answer, probeRacers)
+	for i := range probeRacers {
+		go func() {
+			v, err := p.s.PutIfMatch(p.ctx, p.key, fmt.Appendf(nil, "racer %d %s", i, p.key), v)
+			answers <- answer{v, err}
+		}()
+	}
+	winners := 0
+	for range probeRacers {
+		a := <-answers
+		switch {
+		case a.err == nil:
+			winners++
+			won = a.v
+		case !errors.Is(a.err, ErrChanged):
+			err = fmt.Errorf("cannot be used: %w", a.err)
+		}
+	}
+	switch {
+	case winners > 1:
+		return "", fmt.Errorf("does not hold conditions against others: of %d puts-if-unchanged (If-Match) at the same time %d succeeded. Two nodes could own a partition at once", probeRacers, winners)
+	case err == nil && winners == 0:
+		err = errors.New("refuses a put-if-unchanged (If-Match) that it should do, of several at the same time")
+	}
+	return won, err
 }
 
 // deleted makes sure that deleting takes the object away, and that what is gone

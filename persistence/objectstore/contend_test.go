@@ -143,20 +143,25 @@ func TestConditionalPutsHoldWhateverFails(t *testing.T) {
 		faultstore.Internal, faultstore.Slowdown, faultstore.Late, faultstore.Conflict, faultstore.Reset,
 		faultstore.Lost, faultstore.Hang, faultstore.HangAfter, faultstore.Cut, faultstore.Refused,
 	}
+	contend := func(t *testing.T, seed uint64, open func(change func(*objectstore.Config)) objectstore.Store) {
+		var stores []objectstore.Store
+		for user := range uint64(3) {
+			stores = append(stores, open(func(c *objectstore.Config) {
+				c.Transport = &faultstore.Transport{Decide: faultstore.Random(10*seed+user, 0.35, all...)}
+				c.Attempts, c.Timeout, c.Backoff = 1+int(seed), 50*time.Millisecond, time.Millisecond
+			}))
+		}
+		var c contest
+		c.run(t, 40, stores...)
+		c.judge(t, open(func(*objectstore.Config) {}))
+	}
 	for seed := range uint64(6) {
-		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+		if realServer(t) != nil {
+			t.Run(fmt.Sprintf("s3 real/seed=%d", seed), func(t *testing.T) { contend(t, seed, realPlace(t)) })
+		}
+		t.Run(fmt.Sprintf("s3 imitated/seed=%d", seed), func(t *testing.T) {
 			server := newServer(t)
-			var stores []objectstore.Store
-			for user := range uint64(3) {
-				transport := &faultstore.Transport{Decide: faultstore.Random(10*seed+user, 0.35, all...)}
-				stores = append(stores, server.openWith(t, transport, func(c *objectstore.Config) {
-					c.Attempts = 1 + int(seed)
-					c.Timeout = 50 * time.Millisecond
-				}))
-			}
-			var c contest
-			c.run(t, 40, stores...)
-			c.judge(t, server.open(t, nil))
+			contend(t, seed, func(change func(*objectstore.Config)) objectstore.Store { return server.openWith(t, nil, change) })
 		})
 	}
 }

@@ -68,7 +68,8 @@ func (c *Config) Validate() error {
 
 // Open opens the store at a URL: dir:PATH or s3://BUCKET/PREFIX. It makes a
 // folder that is not there, but no bucket. Probe tells whether the store keeps
-// its promises.
+// its promises. A store that is an io.Closer is closed when nobody uses it any
+// more.
 func Open(ctx context.Context, where string, cfg Config) (Store, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err

@@ -66,26 +66,32 @@ func (s *server) openWith(t *testing.T, transport http.RoundTripper, change func
 // the credentials of the environment; nil if there is none. Tests use a prefix
 // of their own and remove what they put.
 func realServer(t *testing.T) func(t *testing.T) func() objectstore.Store {
-	bucket := os.Getenv("CREST_S3_BUCKET")
-	if bucket == "" {
+	if os.Getenv("CREST_S3_BUCKET") == "" {
 		return nil
 	}
-	cfg := objectstore.DefaultConfig()
-	cfg.Endpoint = os.Getenv("CREST_S3_ENDPOINT")
-	cfg.PathStyle = cfg.Endpoint != ""
 	return func(t *testing.T) func() objectstore.Store {
-		where := "s3://" + bucket + "/crest-test-" + strings.ToLower(rand.Text())
-		open := func() objectstore.Store {
-			s, err := objectstore.Open(t.Context(), where, cfg)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return s
-		}
-		s := open()
-		t.Cleanup(func() { removeAll(t, s) })
-		return open
+		open := realPlace(t)
+		return func() objectstore.Store { return open(func(*objectstore.Config) {}) }
 	}
+}
+
+// realPlace is a new prefix on that server.
+func realPlace(t *testing.T) (open func(change func(*objectstore.Config)) objectstore.Store) {
+	where := "s3://" + os.Getenv("CREST_S3_BUCKET") + "/crest-test-" + strings.ToLower(rand.Text())
+	open = func(change func(*objectstore.Config)) objectstore.Store {
+		cfg := objectstore.DefaultConfig()
+		cfg.Endpoint = os.Getenv("CREST_S3_ENDPOINT")
+		cfg.PathStyle = cfg.Endpoint != ""
+		change(&cfg)
+		s, err := objectstore.Open(t.Context(), where, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	s := open(func(*objectstore.Config) {})
+	t.Cleanup(func() { removeAll(t, s) })
+	return open
 }
 
 func removeAll(t *testing.T, s objectstore.Store) {

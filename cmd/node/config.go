@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/crestdb/crest/actors"
 	"github.com/crestdb/crest/messages"
 	"github.com/crestdb/crest/persistence"
 )
@@ -37,6 +38,15 @@ type Config struct {
 
 	KeepUserIDs bool // store user ids as they are, not as keyed hashes
 
+	// Store is where snapshots are kept, "dir:PATH" or "s3://BUCKET/PREFIX"; "":
+	// the folder "store" in Data. S3Endpoint and S3Region are for S3; empty: as the
+	// AWS tools find them.
+	Store, S3Endpoint, S3Region string
+	SnapshotPolicy              actors.SnapshotPolicy
+	// LogRetention is how long the log is kept at least, whatever snapshots there
+	// are; default 1 h.
+	LogRetention time.Duration
+
 	// MaxLag is how many log entries may wait to be counted before events are
 	// refused with 429; default 1,000,000.
 	MaxLag uint64
@@ -54,16 +64,18 @@ func DefaultConfig() Config {
 		name = "crest"
 	}
 	return Config{
-		Name:    name,
-		Data:    "./data",
-		HTTP:    "127.0.0.1:8080",
-		Memory:  1 << 30,
-		Epsilon: 0.001,
-		Delta:   0.001,
-		MinFree: 512 << 20,
-		MaxLag:  1_000_000,
-		Version: "dev",
-		Logger:  slog.Default(),
+		Name:           name,
+		Data:           "./data",
+		HTTP:           "127.0.0.1:8080",
+		Memory:         1 << 30,
+		Epsilon:        0.001,
+		Delta:          0.001,
+		MinFree:        512 << 20,
+		SnapshotPolicy: actors.DefaultSnapshotPolicy(),
+		LogRetention:   time.Hour,
+		MaxLag:         1_000_000,
+		Version:        "dev",
+		Logger:         slog.Default(),
 	}
 }
 
@@ -93,6 +105,8 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("delta %g: want %g to %g", c.Delta, minError, maxError)
 	case c.MinFree < 0:
 		return fmt.Errorf("min-free %d: want 0 or more", c.MinFree)
+	case c.LogRetention < 0:
+		return fmt.Errorf("log-retention %v: want 0 or more", c.LogRetention)
 	case c.MaxLag == 0:
 		return fmt.Errorf("max lag 0: want at least 1")
 	case c.Partitions != nil && (*c.Partitions < 1 || *c.Partitions > messages.MaxPartitions):

@@ -22,6 +22,7 @@ type Node struct {
 	cfg      Config
 	listener net.Listener
 	log      *eventlog.Log
+	kept     *snapshots
 	clock    *Clock
 	started  time.Time
 	ready    chan struct{}
@@ -29,8 +30,9 @@ type Node struct {
 	readyOnce sync.Once
 }
 
-// New takes the address and opens the log. Run does the rest; a node that is
-// not run is given back with Close.
+// New takes the address, opens the log, and takes its partitions over in the
+// store of snapshots. Run does the rest; a node that is not run is given back with
+// Close.
 func New(cfg Config) (*Node, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -43,15 +45,29 @@ func New(cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, errors.Join(err, ln.Close())
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	kept, err := openSnapshots(ctx, &cfg, log)
+	if err != nil {
+		return nil, errors.Join(err, ln.Close(), log.Close())
+	}
 	return &Node{
 		cfg:      cfg,
 		listener: ln,
 		log:      log,
+		kept:     kept,
 		clock:    NewClock(log.LastStamp(), cfg.Logger),
 		started:  time.Now(),
 		ready:    make(chan struct{}),
 	}, nil
 }
+
+const (
+	// storeTimeout is how long the store of snapshots may take to be opened.
+	storeTimeout = time.Minute
+	// lastSnapshots is how long the snapshots at a stop may take.
+	lastSnapshots = time.Minute
+)
 
 func openLog(cfg *Config) (*eventlog.Log, error) {
 	split := cfg.Split()
@@ -91,8 +107,22 @@ func (n *Node) Run(ctx context.Context) error {
 		return errors.Join(err, n.Close())
 	}
 	err = n.serve(ctx, engine)
+	n.lastSnapshot(engine)
 	engine.Close()
 	return errors.Join(err, wrap("close log", n.log.Close()))
+}
+
+// lastSnapshot spares the next start a replay. That it fails costs no more than
+// that.
+func (n *Node) lastSnapshot(engine *actors.Engine) {
+	if engine.Ready() != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lastSnapshots)
+	defer cancel()
+	if _, err := engine.Snapshot(ctx); err != nil {
+		n.cfg.Logger.Warn("the snapshots at the stop failed; the next start replays more of the log", "error", err)
+	}
 }
 
 // serve runs the gateway over the engine until ctx ends.
@@ -176,6 +206,7 @@ func (n *Node) engineConfig() actors.Config {
 	c.Epsilon, c.Delta = n.cfg.Epsilon, n.cfg.Delta
 	c.EngineMemory, c.DedupMemory, c.BoardMemory = split.Engine, split.Dedup, split.Boards
 	c.MaxLag = n.cfg.MaxLag
+	c.Snapshots, c.SnapshotPolicy, c.Runs = n.kept, n.cfg.SnapshotPolicy, n.openRuns
 	return c
 }
 

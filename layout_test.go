@@ -68,7 +68,7 @@ var libraries = map[string][]string{
 
 // pure are the packages that are plain state machines and values: no
 // goroutine, no clock, no randomness, no I/O.
-var pure = []string{"actors/rank", "actors/sketch", "actors/window", "messages"}
+var pure = []string{"actors/rank", "actors/seen", "actors/sketch", "actors/window", "messages"}
 
 // designed are the folders that explain themselves in a DESIGN.md.
 var designed = []string{"actors", "cluster", "gateway", "persistence"}

@@ -44,22 +44,22 @@ const equals = 3
 
 // seal starts making the next run, if one is to be made and none is under way:
 // first of what is in memory, then of the runs of an ended generation, which
-// become one.
+// become one. All partitions end a generation together: so the short work, which
+// gives memory back, comes before the long.
 func (d *dedup) seal() {
-	for i, g := range d.generations {
-		if d.sealing != nil || d.err != nil {
+	if d.sealing != nil || d.err != nil {
+		return
+	}
+	for _, g := range d.generations {
+		if len(g.full) > 0 {
+			d.start(g, g.full[0], equalRuns(g.runs, g.full[0].Len()))
 			return
 		}
-		ended := i < len(d.generations)-1
-		switch {
-		case len(g.full) > 0:
-			n := equalRuns(g.runs, g.full[0].Len())
-			if ended && len(g.full) == 1 {
-				n = len(g.runs)
-			}
-			d.start(g, g.full[0], n)
-		case ended && len(g.runs) > 1:
+	}
+	for _, g := range d.generations {
+		if ended := g.open == nil; ended && len(g.runs) > 1 {
 			d.start(g, numbered{}, len(g.runs))
+			return
 		}
 	}
 }

@@ -362,10 +362,10 @@ func TestAReaderThatTakesNoNoticeOfDamageDoesNotGetAwayWithIt(t *testing.T) {
 	memory := faultstore.NewMemory()
 	p := take(t, newStore(t, memory), 0)
 	mustSave(t, p, 10)
-	part := p.roots[p.manifest.Roots[0].Key].part("slice/9")
+	part := p.roots[p.manifest.Roots[0].Key].part("slice/8")
 	memory.Damage(p.place.key(part.Objects[1].Key), func(b []byte) []byte { b[len(b)-1]++; return b })
 	_, err := p.Load(ctx, func(_ *messages.SnapshotInfo, r messages.PartReader) error {
-		_ = r.Part("slice/9", func(r io.Reader) error { _, _ = io.ReadAll(r); return nil })
+		_ = r.Part("slice/8", func(r io.Reader) error { _, _ = io.ReadAll(r); return nil })
 		return nil
 	})
 	if !errors.Is(err, ErrUnreadable) || !strings.Contains(err.Error(), part.Objects[1].Key) {

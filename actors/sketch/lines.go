@@ -13,9 +13,16 @@ import "math"
 // on, so it is a sketch of 4w columns like any other.
 type Lines struct {
 	width, depth int
-	lines        [][lanes]uint32 // row*w + column
-	shared       bool            // a frozen copy reads the lines too
+	// blocks are the lines, row*w + column, lineBlock in each but the last: what is
+	// copied at a time (see freeze.go).
+	blocks [][][lanes]uint32
+	shared []bool // blocks that a frozen copy reads too; nil: there is none
 }
+
+const (
+	lineShift = 10 // 64 KiB
+	lineBlock = 1 << lineShift
+)
 
 const (
 	// Narrow is how many sketches of the plain width there are.
@@ -33,7 +40,7 @@ type Readings struct {
 
 // NewLines makes empty sketches.
 func NewLines(width, depth int) *Lines {
-	return &Lines{width: width, depth: depth, lines: make([][lanes]uint32, width*depth)}
+	return &Lines{width: width, depth: depth, blocks: blocksOf(make([][lanes]uint32, width*depth), lineBlock)}
 }
 
 // spot is where a key is counted in one row.
@@ -45,7 +52,8 @@ type spot struct {
 func (s *Lines) spots(rows *Rows, to *[maxDepth]spot) []spot {
 	for i := range s.depth {
 		h := rows[i]
-		to[i] = spot{&s.lines[i*s.width+reduce(h, s.width)], Narrow + uint8(h%WideShare)}
+		k := i*s.width + reduce(h, s.width)
+		to[i] = spot{&s.blocks[k>>lineShift][k%lineBlock], Narrow + uint8(h%WideShare)}
 	}
 	return to[:s.depth]
 }
@@ -53,7 +61,9 @@ func (s *Lines) spots(rows *Rows, to *[maxDepth]spot) []spot {
 // AddRows counts a key, given by its hashes, as often as n says, and sets read to
 // what it reads then.
 func (s *Lines) AddRows(rows *Rows, n, read *Readings) {
-	s.own()
+	if s.shared != nil {
+		s.own(rows)
+	}
 	var where [maxDepth]spot
 	spots := s.spots(rows, &where)
 	low := s.least(spots)
@@ -123,11 +133,13 @@ func unlessSaturated(n uint32) uint64 {
 
 // Clear empties a narrow sketch.
 func (s *Lines) Clear(narrow int) {
-	s.own()
-	for i := range s.lines {
-		s.lines[i][narrow] = 0
+	for b := range s.blocks {
+		s.ownBlock(b)
+		for i := range s.blocks[b] {
+			s.blocks[b][i][narrow] = 0
+		}
 	}
 }
 
 // Bytes is the memory of all sketches.
-func (s *Lines) Bytes() int64 { return int64(len(s.lines)) * lanes * counterBytes }
+func (s *Lines) Bytes() int64 { return int64(s.width*s.depth) * lanes * counterBytes }

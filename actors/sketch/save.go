@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // Sketches and filters are saved as blocks of bytes: a head, then their counters,
@@ -12,8 +13,9 @@ import (
 // two bytes and what is in it, so what is read allocates at most 32 times its
 // size. The bytes: actors/window/FORMAT.md.
 
-// blockLines is how many lines of 64 bytes a block has at most.
-const blockLines = 1024
+// blockLines is how many lines of 64 bytes a block has at most: as many as are
+// copied at a time.
+const blockLines = lineBlock
 
 var errSaved = errors.New("sketch: not what was saved")
 
@@ -97,6 +99,7 @@ func ReadCountMin(get Get) (*CountMin, error) {
 		if err != nil {
 			return nil, err
 		}
+		g.counters = slices.Clip(g.counters)
 	}
 	return c, nil
 }
@@ -112,7 +115,7 @@ func (s *Lines) Save(put Put) error {
 	if err := put(appendSize(nil, s.width, s.depth)); err != nil {
 		return err
 	}
-	return saveLines(len(s.lines), func(i int) *[lanes]uint32 { return &s.lines[i] }, put)
+	return saveLines(s.width*s.depth, func(i int) *[lanes]uint32 { return &s.blocks[i>>lineShift][i%lineBlock] }, put)
 }
 
 // ReadLines reads what Save has written.
@@ -125,8 +128,13 @@ func ReadLines(get Get) (*Lines, error) {
 	if s.width, s.depth, b, err = readSize(b); err != nil || len(b) > 0 {
 		return nil, errors.Join(err, errSaved)
 	}
+	n := 0
 	err = readLines(s.width*s.depth, get, func(line *[lanes]uint32) error {
-		s.lines = append(s.lines, *line)
+		if n%lineBlock == 0 {
+			s.blocks = append(s.blocks, make([][lanes]uint32, min(lineBlock, s.width*s.depth-n)))
+		}
+		s.blocks[n>>lineShift][n%lineBlock] = *line
+		n++
 		return nil
 	})
 	if err != nil {
@@ -223,13 +231,11 @@ func (f *Filter) Save(put Put) error {
 	if err := put(b); err != nil {
 		return err
 	}
-	for _, words := range [...][]uint64{f.newer, f.older} {
-		for len(words) > 0 {
-			n := min(len(words), 8*blockLines)
-			if err := put(appendWords(b[:0], words[:n])); err != nil {
+	for _, generation := range [...][]uint64{f.newer, f.older} {
+		for words := range slices.Chunk(generation, 8*blockLines) {
+			if err := put(appendWords(b[:0], words)); err != nil {
 				return err
 			}
-			words = words[n:]
 		}
 	}
 	return nil
@@ -275,6 +281,7 @@ func ReadFilter(minSpan int64, get Get) (*Filter, error) {
 				return nil, err
 			}
 		}
+		*to = slices.Clip(*to)
 	}
 	return f, nil
 }

@@ -90,7 +90,11 @@ func (g *ingest) freeze() *frozenIngest {
 	}
 }
 
-const ingestPart = "ingest"
+const (
+	ingestPart    = "ingest"
+	ingestMagic   = "CRESTING"
+	ingestVersion = 1
+)
 
 func (f *frozenIngest) save(w messages.PartWriter) error {
 	err := w.Part(ingestPart, func(w io.Writer) error {
@@ -104,9 +108,9 @@ func (f *frozenIngest) save(w messages.PartWriter) error {
 }
 
 func (f *frozenIngest) encode() []byte {
-	b := binary.LittleEndian.AppendUint64(nil, uint64(f.next))
+	b := binary.LittleEndian.AppendUint32([]byte(ingestMagic), ingestVersion)
 	for _, v := range [...]uint64{
-		uint64(f.arrival), uint64(f.eventTime),
+		uint64(f.next), uint64(f.arrival), uint64(f.eventTime),
 		f.ledger.Counted, f.ledger.Duplicates, f.ledger.DeadLettered, f.ledger.Late, f.ledger.Clamped, f.ledger.Controls,
 		f.ledger.Digest.Hi, f.ledger.Digest.Lo,
 	} {
@@ -157,6 +161,12 @@ func loadIngest(id *messages.LogIdentity, info *messages.SnapshotInfo, from mess
 const maxName = 1 << 16
 
 func (g *ingest) decode(d *decoder) error {
+	if magic := d.bytes(len(ingestMagic)); d.err == nil && string(magic) != ingestMagic {
+		return errSaved
+	}
+	if v := d.u32(); d.err == nil && v != ingestVersion {
+		return fmt.Errorf("format version %d: this program reads %d", v, ingestVersion)
+	}
 	g.next = messages.Offset(d.u64())
 	g.arrival, g.eventTime = messages.Micros(d.u64()), messages.Micros(d.u64())
 	l := &g.ledger

@@ -1,6 +1,8 @@
 package actors
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +12,7 @@ import (
 	"time"
 
 	"github.com/crestdb/crest/actors/actorstest"
+	"github.com/crestdb/crest/actors/window"
 	"github.com/crestdb/crest/messages"
 )
 
@@ -251,4 +254,32 @@ func eventually(t *testing.T, what string, is func() bool) {
 			t.Fatalf("it did not come to be that %s", what)
 		}
 	}
+}
+
+// FuzzIngestPart: what is not an ingest's state is an error, and what is comes
+// back as it was.
+func FuzzIngestPart(f *testing.F) {
+	id := testIdentity(messages.ClockWall)
+	rng := rand.New(rand.NewPCG(6, 6))
+	g, d := newIngest(id), new(window.Delta)
+	f.Add(g.freeze().encode())
+	for _, b := range randomLog(rng, 30) {
+		if err := g.take(&b, d); err != nil {
+			f.Fatal(err)
+		}
+	}
+	f.Add(g.freeze().encode())
+	f.Fuzz(func(t *testing.T, part []byte) {
+		g := newIngest(id)
+		if err := g.decode(&decoder{r: bufio.NewReader(bytes.NewReader(part))}); err != nil {
+			return
+		}
+		again := newIngest(id)
+		if err := again.decode(&decoder{r: bufio.NewReader(bytes.NewReader(g.freeze().encode()))}); err != nil {
+			t.Fatalf("what was saved cannot be loaded: %v", err)
+		}
+		if !bytes.Equal(again.freeze().encode(), g.freeze().encode()) {
+			t.Error("a state changes when it is saved and loaded")
+		}
+	})
 }

@@ -115,6 +115,9 @@ func (n *Node) Ready(ctx context.Context) (string, error) {
 // Addr is the address that Ready returned.
 func (n *Node) Addr() string { return n.addr }
 
+// Process is the node's process id.
+func (n *Node) Process() int { return n.cmd.Process.Pid }
+
 // Done is closed when the process is gone.
 func (n *Node) Done() <-chan struct{} { return n.done }
 

@@ -50,6 +50,9 @@ type Config struct {
 	// MaxLag is how many log entries may wait to be counted before events are
 	// refused with 429; default 1,000,000.
 	MaxLag uint64
+	// CountRate is how many log entries a second the engine may read; 0: all it
+	// can. Tests hold it back to see what a node does that falls behind.
+	CountRate uint64
 	// FS is the file system of the log; nil: the operating system's.
 	FS persistence.FS
 

@@ -80,3 +80,14 @@ func (t *Table) Leave(chosen func() bool) {
 	}
 	t.topics.compact()
 }
+
+// Tidy moves topics and names together, as far as that goes, and tells how many
+// places of topics are given back.
+func (t *Table) Tidy() int {
+	held := t.topics.records.held
+	for range 100 {
+		t.moveTopics()
+		t.topics.compact()
+	}
+	return held - t.topics.records.held
+}

@@ -480,3 +480,39 @@ func TestSavedMeanwhile(t *testing.T) {
 		}
 	}
 }
+
+// TestFrozenTopicsMove: records and names move, and others take their places, while
+// a state is held in which they stood elsewhere.
+func TestFrozenTopicsMove(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 31))
+	l := newLife(window.Config{Hash: hashOf, Memory: 1 << 24, Epsilon: 0.01, Delta: 0.01})
+	b := newBatch(64, 64, hashOf)
+	clock := messages.Hour
+	add := func(from, to int) {
+		for i := from; i < to; i++ {
+			for c := range 1 + i%3%2 {
+				b.add(event{clock, fmt.Sprintf("a topic with a name of some length %d", i), fmt.Sprint("c", c), [...]string{"", "r"}[i/100%2], 1})
+			}
+		}
+		l.table.Apply(b.flush(clock))
+	}
+	add(0, 9000)
+	moved := 0
+	for round := range 4 {
+		l.table.Leave(func() bool { return r.IntN(3) > 0 })
+		l.freeze(t, false)
+		moved += l.table.Tidy()
+		l.check(t)
+		add(9000+1000*round, 10000+1000*round)
+		l.check(t)
+		l.table.Leave(func() bool { return r.IntN(2) > 0 })
+		moved += l.table.Tidy()
+		l.release(t)
+		if t.Failed() {
+			t.Fatalf("round %d", round)
+		}
+	}
+	if moved <= 0 {
+		t.Error("no topic has moved")
+	}
+}

@@ -16,6 +16,7 @@ type segment struct {
 	number uint64
 	seed   uint32
 	base   []messages.Offset // next offset of every partition at its first frame
+	stamp  messages.Micros   // largest of any frame before it
 	size   int64             // durable bytes, header included
 	chunks []*chunk          // ascending
 }
@@ -40,7 +41,7 @@ type chunk struct {
 }
 
 func newSegment(h *header, size int64) *segment {
-	return &segment{number: h.number, seed: h.seed, base: h.base, size: size}
+	return &segment{number: h.number, seed: h.seed, base: h.base, stamp: h.stamp, size: size}
 }
 
 // grow notes a frame of n bytes behind the last one and returns the chunk it

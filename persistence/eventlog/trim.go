@@ -37,6 +37,27 @@ func (l *Log) Trim(pos messages.Position) error {
 	return nil
 }
 
+// Begins fills pos, one entry per partition, with the offsets at which the log
+// begins: what lies below was given up by Trim.
+func (l *Log) Begins(pos messages.Position) {
+	l.view.mu.Lock()
+	defer l.view.mu.Unlock()
+	copy(pos, l.view.segments[0].base)
+}
+
+// Older fills pos, one entry per partition, with the end of the segments that
+// hold nothing stamped at or after a moment.
+func (l *Log) Older(than messages.Micros, pos messages.Position) {
+	v := l.view
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	k := 0
+	for k+1 < len(v.segments) && v.segments[k+1].stamp < than {
+		k++
+	}
+	copy(pos, v.segments[k].base)
+}
+
 // firstNeeded is the first segment that holds anything at or above pos, and
 // whether there are any before it.
 func (v *view) firstNeeded(pos messages.Position) (number uint64, some bool) {

@@ -40,11 +40,13 @@ const (
 
 // NewClock is a clock that never goes below floor.
 func NewClock(floor messages.Micros, log *slog.Logger) *Clock {
+	return newClock(floor, func() messages.Micros { return messages.MicrosOf(time.Now()) }, sinceNow(), log)
+}
+
+// sinceNow counts from 1 on, whatever happens to the wall clock.
+func sinceNow() func() messages.Micros {
 	start := time.Now()
-	return newClock(floor,
-		func() messages.Micros { return messages.MicrosOf(time.Now()) },
-		func() messages.Micros { return 1 + messages.Micros(time.Since(start)/time.Microsecond) },
-		log)
+	return func() messages.Micros { return 1 + messages.Micros(time.Since(start)/time.Microsecond) }
 }
 
 func newClock(floor messages.Micros, wall, mono func() messages.Micros, log *slog.Logger) *Clock {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/crestdb/crest/actors"
@@ -110,6 +111,12 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("min-free %d: want 0 or more", c.MinFree)
 	case c.LogRetention < 0:
 		return fmt.Errorf("log-retention %v: want 0 or more", c.LogRetention)
+	case c.SnapshotPolicy.Every <= 0 || c.SnapshotPolicy.Lag == 0:
+		return fmt.Errorf("snapshot policy %+v: want more than 0 of both", c.SnapshotPolicy)
+	case !strings.HasPrefix(c.Store, "s3:") && c.S3Endpoint != "":
+		return fmt.Errorf("s3-endpoint %s: the store is a folder; want store s3://BUCKET/PREFIX with it", c.S3Endpoint)
+	case !strings.HasPrefix(c.Store, "s3:") && c.S3Region != "":
+		return fmt.Errorf("s3-region %s: the store is a folder; want store s3://BUCKET/PREFIX with it", c.S3Region)
 	case c.MaxLag == 0:
 		return fmt.Errorf("max lag 0: want at least 1")
 	case c.Partitions != nil && (*c.Partitions < 1 || *c.Partitions > messages.MaxPartitions):

@@ -6,25 +6,17 @@ import (
 	"fmt"
 	"math"
 	"net"
-	"path/filepath"
 	"runtime/debug"
 	"sync"
 	"time"
 
-	"github.com/crestdb/crest/actors"
-	"github.com/crestdb/crest/gateway"
 	"github.com/crestdb/crest/messages"
-	"github.com/crestdb/crest/persistence/eventlog"
 )
 
 // Node is one crest node.
 type Node struct {
-	cfg      Config
+	core     *Core
 	listener net.Listener
-	log      *eventlog.Log
-	kept     *snapshots
-	clock    *Clock
-	started  time.Time
 	ready    chan struct{}
 
 	readyOnce sync.Once
@@ -41,51 +33,11 @@ func New(cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for http: %w", err)
 	}
-	log, err := openLog(&cfg)
+	core, err := OpenCore(context.Background(), cfg, Ground{})
 	if err != nil {
 		return nil, errors.Join(err, ln.Close())
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
-	defer cancel()
-	kept, err := openSnapshots(ctx, &cfg, log)
-	if err != nil {
-		return nil, errors.Join(err, ln.Close(), log.Close())
-	}
-	return &Node{
-		cfg:      cfg,
-		listener: ln,
-		log:      log,
-		kept:     kept,
-		clock:    NewClock(log.LastStamp(), cfg.Logger),
-		started:  time.Now(),
-		ready:    make(chan struct{}),
-	}, nil
-}
-
-const (
-	// storeTimeout is how long the store of snapshots may take to be opened.
-	storeTimeout = time.Minute
-	// lastSnapshots is how long the snapshots at a stop may take.
-	lastSnapshots = time.Minute
-)
-
-func openLog(cfg *Config) (*eventlog.Log, error) {
-	split := cfg.Split()
-	c := eventlog.DefaultConfig()
-	c.Dir = filepath.Join(cfg.Data, "log")
-	c.FS = cfg.FS
-	c.HashKey = cfg.HashKey
-	c.Settings = cfg.settings(messages.DefaultSettings())
-	c.TailBytes, c.CacheBytes, c.GroupBytes = split.LogTail, split.LogCache, split.LogGroup
-	c.MinFree = cfg.MinFree
-	c.Logger = cfg.Logger
-	if cfg.Partitions != nil {
-		c.Partitions = *cfg.Partitions
-	}
-	if cfg.Clock != nil {
-		c.Clock = *cfg.Clock
-	}
-	return eventlog.Open(c)
+	return &Node{core: core, listener: ln, ready: make(chan struct{})}, nil
 }
 
 // Addr is the HTTP address that the node listens on.
@@ -95,51 +47,31 @@ func (n *Node) Addr() string { return n.listener.Addr().String() }
 func (n *Node) Ready() <-chan struct{} { return n.ready }
 
 // Close gives back what New took, for a node that is not run.
-func (n *Node) Close() error { return errors.Join(n.listener.Close(), n.log.Close()) }
+func (n *Node) Close() error { return errors.Join(n.listener.Close(), n.core.Close()) }
 
 // Run serves until ctx ends and then drains: requests in flight are finished,
 // what they brought is durable, and every goroutine is gone when it returns.
 // It returns nil after such a stop, else what went wrong. It runs once.
 func (n *Node) Run(ctx context.Context) error {
 	n.limitMemory()
-	engine, err := actors.New(n.engineConfig())
-	if err != nil {
+	if err := n.core.Start(); err != nil {
 		return errors.Join(err, n.Close())
 	}
-	err = n.serve(ctx, engine)
-	n.lastSnapshot(engine)
-	engine.Close()
-	return errors.Join(err, wrap("close log", n.log.Close()))
+	err := n.serve(ctx)
+	n.core.LastSnapshot()
+	return errors.Join(err, n.core.Close())
 }
 
-// lastSnapshot spares the next start a replay. That it fails costs no more than
-// that.
-func (n *Node) lastSnapshot(engine *actors.Engine) {
-	if engine.Ready() != nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), lastSnapshots)
-	defer cancel()
-	if _, err := engine.Snapshot(ctx); err != nil {
-		n.cfg.Logger.Warn("the snapshots at the stop failed; the next start replays more of the log", "error", err)
-	}
-}
-
-// serve runs the gateway over the engine until ctx ends.
-func (n *Node) serve(ctx context.Context, engine *actors.Engine) error {
+// serve runs the edge until ctx ends.
+func (n *Node) serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	id := n.log.Identity()
-	server, err := gateway.New(n.gatewayConfig(engine), &id, n.log, engine)
-	if err != nil {
-		return errors.Join(err, n.listener.Close())
-	}
 	served := make(chan error, 1)
 	go func() {
 		defer cancel() // a server that fails ends the start, too
-		served <- server.Run(ctx, n.listener)
+		served <- n.core.edge.Run(ctx, n.listener)
 	}()
-	err = n.start(ctx, engine)
+	err := n.start(ctx)
 	if ctx.Err() != nil {
 		err = nil // stopped while it started: what the server says counts
 	}
@@ -152,15 +84,15 @@ func (n *Node) serve(ctx context.Context, engine *actors.Engine) error {
 // start waits for the replay and brings the log's settings to what was asked
 // for. A partition that fails meanwhile does not stop the node: it tells so in
 // readyz, and what can be read is read.
-func (n *Node) start(ctx context.Context, engine *actors.Engine) error {
-	if err := engine.WaitReady(ctx); err != nil {
+func (n *Node) start(ctx context.Context) error {
+	if err := n.core.engine.WaitReady(ctx); err != nil {
 		if ctx.Err() == nil {
-			n.cfg.Logger.Error("the log could not be replayed; the node takes no events", "error", err)
+			n.core.cfg.Logger.Error("the log could not be replayed; the node takes no events", "error", err)
 		}
 		return nil
 	}
-	n.cfg.Logger.Info("log replayed", "took", time.Since(n.started).Round(time.Millisecond), "frames", n.log.Stats().Frames)
-	if err := n.applySettings(ctx, engine); err != nil {
+	n.core.cfg.Logger.Info("log replayed", "took", time.Since(n.core.started).Round(time.Millisecond), "frames", n.core.log.Stats().Frames)
+	if err := n.applySettings(ctx); err != nil {
 		return err
 	}
 	n.markReady()
@@ -169,22 +101,22 @@ func (n *Node) start(ctx context.Context, engine *actors.Engine) error {
 
 // applySettings brings the log's settings to what was asked for. While the log
 // takes nothing (a full disk) they stay as they are, and reads are answered.
-func (n *Node) applySettings(ctx context.Context, engine *actors.Engine) error {
-	have := engine.Settings()
-	want := n.cfg.settings(have)
+func (n *Node) applySettings(ctx context.Context) error {
+	have := n.core.engine.Settings()
+	want := n.core.cfg.settings(have)
 	if want == have {
 		return nil
 	}
 	for {
-		err := engine.SetSettings(ctx, want)
+		err := n.core.engine.SetSettings(ctx, want)
 		if err == nil {
-			n.cfg.Logger.Info("the log's settings are changed from here on", "from", have, "to", want)
+			n.core.cfg.Logger.Info("the log's settings are changed from here on", "from", have, "to", want)
 			return nil
 		}
 		if !errors.Is(err, messages.ErrStopped) {
 			return fmt.Errorf("change the log's settings: %w", err)
 		}
-		n.cfg.Logger.Warn("the log takes nothing, so its settings stay as they are for now", "error", err)
+		n.core.cfg.Logger.Warn("the log takes nothing, so its settings stay as they are for now", "error", err)
 		n.markReady()
 		select {
 		case <-ctx.Done():
@@ -198,17 +130,6 @@ const settingsRetry = 5 * time.Second
 
 // markReady tells that the node answers; the first call counts.
 func (n *Node) markReady() { n.readyOnce.Do(func() { close(n.ready) }) }
-
-func (n *Node) engineConfig() actors.Config {
-	split := n.cfg.Split()
-	c := actors.DefaultConfig()
-	c.Log, c.Identity, c.Now, c.Logger = n.log, n.log.Identity(), n.clock.Now, n.cfg.Logger
-	c.Epsilon, c.Delta = n.cfg.Epsilon, n.cfg.Delta
-	c.EngineMemory, c.DedupMemory, c.BoardMemory = split.Engine, split.Dedup, split.Boards
-	c.MaxLag = n.cfg.MaxLag
-	c.Snapshots, c.SnapshotPolicy, c.Runs = n.kept, n.cfg.SnapshotPolicy, n.openRuns
-	return c
-}
 
 // gcPercent is how much of garbage the heap may gather before it is collected.
 // Large tables have few pointers, so a collection costs little; at Go's own 100
@@ -225,13 +146,6 @@ func (n *Node) limitMemory() {
 		debug.SetGCPercent(was)
 	}
 	if debug.SetMemoryLimit(-1) == math.MaxInt64 {
-		debug.SetMemoryLimit(n.cfg.Memory + n.cfg.Memory/8 + 100<<20)
+		debug.SetMemoryLimit(n.core.cfg.Memory + n.core.cfg.Memory/8 + 100<<20)
 	}
-}
-
-func wrap(operation string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", operation, err)
 }

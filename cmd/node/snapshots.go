@@ -4,18 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"time"
 
-	"github.com/crestdb/crest/actors"
 	"github.com/crestdb/crest/messages"
-	"github.com/crestdb/crest/persistence"
 	"github.com/crestdb/crest/persistence/eventlog"
 	"github.com/crestdb/crest/persistence/objectstore"
-	"github.com/crestdb/crest/persistence/runs"
 	"github.com/crestdb/crest/persistence/snapshot"
 )
 
@@ -26,6 +23,7 @@ type snapshots struct {
 	log        *eventlog.Log
 	retention  time.Duration
 	logger     *slog.Logger
+	objects    io.Closer // the store, if it is to be closed; nil: it is not
 
 	mu sync.Mutex
 	// past is where the log ended at moments of this process's life, oldest first;
@@ -42,7 +40,7 @@ type logEnd struct {
 const pastMost = 64
 
 // openSnapshots takes every partition over in the store.
-func openSnapshots(ctx context.Context, cfg *Config, log *eventlog.Log) (*snapshots, error) {
+func openSnapshots(ctx context.Context, cfg *Config, ground *Ground, log *eventlog.Log) (s *snapshots, err error) {
 	where := cfg.Store
 	if where == "" {
 		where = "dir:" + filepath.Join(cfg.Data, "store")
@@ -53,17 +51,31 @@ func openSnapshots(ctx context.Context, cfg *Config, log *eventlog.Log) (*snapsh
 	if err != nil {
 		return nil, fmt.Errorf("open the store of snapshots: %w", err)
 	}
+	s = &snapshots{log: log, retention: cfg.LogRetention, logger: cfg.Logger}
+	if closer, ok := objects.(io.Closer); ok {
+		s.objects = closer
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	if ground.Objects != nil {
+		objects = ground.Objects(objects)
+	}
 	if err := objectstore.Probe(ctx, objects); err != nil {
 		return nil, fmt.Errorf("store of snapshots %s: %w", objects, err)
 	}
 	id := log.Identity()
 	c := snapshot.DefaultConfig()
 	c.Owner, c.Logger = cfg.Name, cfg.Logger
+	if ground.Snapshots != nil {
+		ground.Snapshots(&c)
+	}
 	store, err := snapshot.New(objects, &id, c)
 	if err != nil {
 		return nil, fmt.Errorf("store of snapshots %s: %w", objects, err)
 	}
-	s := &snapshots{log: log, retention: cfg.LogRetention, logger: cfg.Logger}
 	for p := range messages.Partition(id.Partitions) {
 		partition, err := store.Take(ctx, p)
 		if err != nil {
@@ -72,6 +84,14 @@ func openSnapshots(ctx context.Context, cfg *Config, log *eventlog.Log) (*snapsh
 		s.partitions = append(s.partitions, partition)
 	}
 	return s, nil
+}
+
+// close ends the use of the store; no other method may be under way.
+func (s *snapshots) close() error {
+	if s.objects == nil {
+		return nil
+	}
+	return wrap("close the store of snapshots", s.objects.Close())
 }
 
 // Save implements actors.Snapshots. What the store and the log need no more is
@@ -161,13 +181,4 @@ func (s *snapshots) retained(now time.Time) messages.Position {
 		copy(below, first.end)
 	}
 	return below
-}
-
-// openRuns is where a partition's runs of event ids are kept.
-func (n *Node) openRuns(p messages.Partition) (actors.RunStore, error) {
-	fs := n.cfg.FS
-	if fs == nil {
-		fs = persistence.OS{}
-	}
-	return runs.Open(fs, filepath.Join(n.cfg.Data, "ids", strconv.Itoa(int(p))))
 }

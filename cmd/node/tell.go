@@ -1,43 +1,42 @@
 package node
 
 import (
-	"github.com/crestdb/crest/actors"
 	"github.com/crestdb/crest/gateway"
 	"github.com/crestdb/crest/gateway/api"
 	"github.com/crestdb/crest/gateway/metrics"
 )
 
 // gatewayConfig is how the edge behaves and what it tells about this node.
-func (n *Node) gatewayConfig(engine *actors.Engine) gateway.Config {
-	split := n.cfg.Split()
-	c := gateway.DefaultConfig()
-	c.Logger = n.cfg.Logger
-	c.Now = n.clock.Now
-	c.KeepUserIDs = n.cfg.KeepUserIDs
-	c.MaxBody, c.MaxInFlight, c.AnswerBytes = int(n.cfg.maxBody()), split.Bodies, int(split.Answers)
-	c.Node = gateway.Node{
-		Name:    n.cfg.Name,
+func (c *Core) gatewayConfig() gateway.Config {
+	split := c.cfg.Split()
+	g := gateway.DefaultConfig()
+	g.Logger = c.cfg.Logger
+	g.Now = c.clock.Now
+	g.KeepUserIDs = c.cfg.KeepUserIDs
+	g.MaxBody, g.MaxInFlight, g.AnswerBytes = int(c.cfg.maxBody()), split.Bodies, int(split.Answers)
+	g.Node = gateway.Node{
+		Name:    c.cfg.Name,
 		Role:    "single",
-		Version: n.cfg.Version,
-		Started: n.started,
-		Log:     n.log.Err,
-		Budget:  func() []api.Share { return n.budget(engine) },
-		Samples: n.samples,
+		Version: c.cfg.Version,
+		Started: c.started,
+		Log:     c.log.Err,
+		Budget:  func() []api.Share { return c.budget() },
+		Samples: c.samples,
 	}
-	return c
+	return g
 }
 
 // budget is how the memory is split and what is used of it; the gateway adds
 // what it holds itself (bodies and answers).
-func (n *Node) budget(engine *actors.Engine) []api.Share {
-	stats, used := n.log.Stats(), engine.MemoryUsed()
+func (c *Core) budget() []api.Share {
+	stats, used := c.log.Stats(), c.engine.MemoryUsed()
 	in := map[string]int64{
 		"engine": used.Engine(), "dedup": used.Dedup,
-		"boards":   engine.BoardMemory(),
+		"boards":   c.engine.BoardMemory(),
 		"log_tail": stats.TailBytes, "log_cache": stats.CacheBytes, "log_group": stats.PendingBytes,
 	}
 	var shares []api.Share
-	n.cfg.Split().Each(func(part string, bytes int64) {
+	c.cfg.Split().Each(func(part string, bytes int64) {
 		if used, ok := in[part]; ok {
 			shares = append(shares, api.Share{Part: part, LimitBytes: bytes, UsedBytes: used})
 		}
@@ -46,8 +45,8 @@ func (n *Node) budget(engine *actors.Engine) []api.Share {
 }
 
 // samples are the log's measurements.
-func (n *Node) samples() []metrics.Sample {
-	s := n.log.Stats()
+func (c *Core) samples() []metrics.Sample {
+	s := c.log.Stats()
 	gauge := func(name, help string, v float64) metrics.Sample {
 		return metrics.Sample{Name: name, Help: help, Value: v}
 	}

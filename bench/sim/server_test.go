@@ -22,6 +22,7 @@ const startTimeout = 2 * time.Minute
 // starts and stops it; senders use it all the while.
 type server struct {
 	t     *testing.T
+	bin   string // the program, or what is started as it would be
 	data  string
 	flags []string
 	node  *bench.Node
@@ -31,7 +32,7 @@ type server struct {
 
 // newServer is not started yet. Whatever runs at the end of the test is killed.
 func newServer(t *testing.T, flags ...string) *server {
-	s := &server{t: t, data: t.TempDir(), flags: append([]string{"--log-level", "warn"}, flags...)}
+	s := &server{t: t, bin: binary, data: t.TempDir(), flags: append([]string{"--log-level", "warn"}, flags...)}
 	t.Cleanup(func() {
 		if s.node != nil {
 			s.kill()
@@ -43,7 +44,7 @@ func newServer(t *testing.T, flags ...string) *server {
 // launch starts the node without waiting for it.
 func (s *server) launch() {
 	s.t.Helper()
-	node, err := bench.Start(binary, s.data, s.flags...)
+	node, err := bench.Start(s.bin, s.data, s.flags...)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -281,7 +281,7 @@ func (d *dedup) addKey(key fingerprint, e keyEntry) {
 
 // bytes is what the table holds in memory, what is being made included;
 // nextBytes what it holds after the next growth of the open set, if that is
-// near.
+// near: when it is full, that is another one, and a run in the making.
 func (d *dedup) bytes() (now, next int64) {
 	for _, g := range d.generations {
 		for _, r := range g.runs {
@@ -298,9 +298,11 @@ func (d *dedup) bytes() (now, next int64) {
 	now += d.keys.bytes()
 	next = now
 	if n := len(d.generations); n > 0 {
-		open, grown := d.generations[n-1].open.Bytes()
-		if d.generations[n-1].open.Len() >= d.limits.set*3/4 {
-			grown += seen.FullSetBytes
+		g := d.generations[n-1]
+		open, grown := g.open.Bytes()
+		if g.open.Len() >= d.limits.set*3/4 {
+			merged := g.runs[len(g.runs)-equalRuns(g.runs, d.limits.set):]
+			grown += seen.FullSetBytes + makingBytes(merged, d.limits.set, d.store == nil)
 		}
 		now, next = now+open, next+grown
 	}

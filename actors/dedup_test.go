@@ -421,8 +421,9 @@ func TestALocalFileIsOnlyTakenIfItIsTheRun(t *testing.T) {
 		if err := os.WriteFile(path+".other", nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		d, err := loadDedup(stored{snap}, store, nil)
-		if err != nil {
+		d := newDedup(0, store, nil)
+		d.limits = small
+		if err := d.load(stored{snap}); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		for i, id := range ids {
@@ -492,6 +493,28 @@ func TestAMalformedTableIsRefused(t *testing.T) {
 	newer[8] = 2
 	if err := load(newer); err == nil || !strings.Contains(err.Error(), "version 2") {
 		t.Errorf("another version: %v", err)
+	}
+}
+
+// TestTheNextGrowthIsForeseen: what the door was told before an id is enough
+// for what the table holds behind it.
+func TestTheNextGrowthIsForeseen(t *testing.T) {
+	for _, store := range []RunStore{nil, newFolder(t, t.TempDir())} {
+		d := newDedup(messages.Hour, store, nil)
+		if err := d.advance(messages.Day); err != nil {
+			t.Fatal(err)
+		}
+		for n := range uint64(5*seen.MaxSet + 10) {
+			_, next := d.bytes()
+			if _, err := d.seenID(numberedID(n)); err != nil {
+				t.Fatal(err)
+			}
+			if now, _ := d.bytes(); now > next {
+				t.Fatalf("%d bytes after id %d, foreseen were %d", now, n, next)
+			}
+			drain(t, d)
+		}
+		d.close()
 	}
 }
 

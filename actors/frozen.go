@@ -163,7 +163,9 @@ func (d *dedup) load(from messages.PartReader) error {
 				return fmt.Errorf("load run of ids %s: %w", h.Name(), err)
 			}
 			g.runs = append(g.runs, r)
-			named = append(named, r.name)
+			if r.store != nil {
+				named = append(named, r.name)
+			}
 		}
 		d.refill(g, s.ids, i == len(saved)-1)
 	}

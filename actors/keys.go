@@ -38,13 +38,10 @@ const keySlack = messages.Minute
 type keyTable struct {
 	filed   []keyRecord
 	dropped int // of them, from the first on: given up
-	// last is where a key was filed last, counted from the beginning of time.
-	last map[fingerprint]uint64
-	// base is the number of filed[0]; positions is the bytes of all positions
-	// in filed; most is how many keys last has had at once.
-	base      uint64
-	positions int64
-	most      int
+	// last is where in filed a key was filed last.
+	last      map[fingerprint]int
+	positions int64 // bytes of all positions in filed
+	most      int   // how many keys last has had at once
 }
 
 func (t *keyTable) find(key fingerprint) (keyEntry, bool) {
@@ -52,20 +49,20 @@ func (t *keyTable) find(key fingerprint) (keyEntry, bool) {
 	if !ok {
 		return keyEntry{}, false
 	}
-	return t.filed[n-t.base].keyEntry, true
+	return t.filed[n].keyEntry, true
 }
 
 // add files an entry; it stands instead of an earlier one of the key.
 func (t *keyTable) add(key fingerprint, e keyEntry) {
 	if t.last == nil {
-		t.last = make(map[fingerprint]uint64)
+		t.last = make(map[fingerprint]int)
 	}
 	if n := len(t.filed); n == cap(t.filed) {
 		filed := make([]keyRecord, n, max(8, n+n/4))
 		copy(filed, t.filed)
 		t.filed = filed
 	}
-	t.last[key] = t.base + uint64(len(t.filed))
+	t.last[key] = len(t.filed)
 	t.filed = append(t.filed, keyRecord{key, e})
 	t.positions += int64(len(e.position))
 	t.most = max(t.most, len(t.last))
@@ -76,7 +73,7 @@ func (t *keyTable) drop(arrival, window messages.Micros) {
 	n := t.dropped
 	for ; n < len(t.filed) && t.filed[n].end+window+keySlack <= arrival; n++ {
 		r := &t.filed[n]
-		if t.last[r.key] == t.base+uint64(n) {
+		if t.last[r.key] == n {
 			delete(t.last, r.key)
 		}
 	}
@@ -85,14 +82,14 @@ func (t *keyTable) drop(arrival, window messages.Micros) {
 	}
 	t.dropped = n
 	if n == len(t.filed) {
-		*t = keyTable{base: t.base + uint64(n)}
+		*t = keyTable{}
 		return
 	}
 	if 2*n < len(t.filed) {
 		return
 	}
 	// Half is given up: what is left moves into tables of its own size.
-	fresh := keyTable{base: t.base + uint64(n)}
+	var fresh keyTable
 	for _, r := range t.filed[n:] {
 		fresh.add(r.key, r.keyEntry)
 	}

@@ -242,16 +242,21 @@ func (d *dedup) close() {
 
 // bytes is what the run in the making takes, beside its sources.
 func (s *sealing) bytes(resident bool) int64 {
-	n := uint64(0)
-	for _, r := range s.runs {
-		n += r.Count
+	if s.set.Set == nil {
+		return makingBytes(s.runs, 0, resident)
 	}
-	if s.set.Set != nil {
-		n += uint64(s.set.Len())
+	return makingBytes(s.runs, s.set.Len(), resident)
+}
+
+// makingBytes is what a run of the runs' ids and n more takes.
+func makingBytes(runs []*run, n int, resident bool) int64 {
+	total := uint64(n)
+	for _, r := range runs {
+		total += r.Count
 	}
-	b := runBytes + seen.IndexBytes(n)
+	b := runBytes + seen.IndexBytes(total)
 	if resident {
-		b += seen.Header{Count: n}.Size()
+		b += seen.Header{Count: total}.Size()
 	}
 	return b
 }

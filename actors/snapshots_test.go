@@ -148,6 +148,90 @@ func TestASnapshotIsOfOneRecord(t *testing.T) {
 	}
 }
 
+// gatedCore counts when its gate lets it.
+type gatedCore struct {
+	*window.Table
+	entered chan struct{} // a value for each delta that waits
+	gate    chan struct{} // a value, or its closing, lets one on
+}
+
+func (c *gatedCore) Apply(d *window.Delta) {
+	c.entered <- struct{}{}
+	<-c.gate
+	c.Table.Apply(d)
+}
+
+// followedLog tells where it is read.
+type followedLog struct {
+	*actorstest.MemLog
+	reads chan messages.Offset
+}
+
+func (l *followedLog) Read(ctx context.Context, p messages.Partition, from messages.Offset, b *messages.Batch) error {
+	l.reads <- from
+	return l.MemLog.Read(ctx, p, from, b)
+}
+
+// TestASnapshotIsOfTheDeltaItTravelsWith: what the ingest actor takes between
+// being asked for a snapshot and handing its delta over is in the snapshot, in
+// its state and in the shard's.
+func TestASnapshotIsOfTheDeltaItTravelsWith(t *testing.T) {
+	kept := new(actorstest.MemSnapshots)
+	core := &gatedCore{entered: make(chan struct{}, 100), gate: make(chan struct{})}
+	log := &followedLog{reads: make(chan messages.Offset, 1000)}
+	r := newRig(t, messages.ClockWall, keeping(kept))
+	r.Engine.Close()
+	r.id.Partitions = 1
+	r.routes, r.log = messages.NewRoutes(r.id), actorstest.NewMemLog(r.id)
+	log.MemLog = r.log
+	withLog := func(c *Config) {
+		keeping(kept)(c)
+		c.Log = log
+	}
+	r.start(func(c *Config) {
+		withLog(c)
+		c.NewCore = func() Core {
+			h := newHashes(r.id)
+			core.Table = window.New(window.Config{Hash: h.topic})
+			return core
+		}
+	})
+	withID := func(id string) messages.Record {
+		e := event("t"+id, "c", "r", 1)
+		e.ID = []byte(id)
+		return e
+	}
+	// read waits until everything so far has been handed to the ingest actor.
+	read := func(pos messages.Position) {
+		for from := range log.reads {
+			if from >= pos[0] {
+				return
+			}
+		}
+	}
+	read(r.send(withID("1")))
+	<-core.entered // the first delta is at the shard
+	read(r.send(withID("2")))
+	c := &cut{frozen: make(chan struct{})}
+	r.Engine.system.tell(r.Engine.ingests[0], c)
+	read(r.send(withID("3")))
+	close(core.gate)
+	<-c.frozen
+	if c.info.Offset != 3 || c.ingest.next != 3 {
+		t.Errorf("the snapshot is of offset %d, the ingest actor's part of %d, want 3", c.info.Offset, c.ingest.next)
+	}
+	if err := kept.Save(t.Context(), c.info, c.save); err != nil {
+		t.Fatal(err)
+	}
+	r.Engine.Close()
+	r.start(withLog)
+	r.send(withID("1"), withID("2"), withID("3"), withID("4"))
+	tells(t, r)
+	if l, _ := r.Ledger(r.ctx()); l[0].Counted != 4 || l[0].Duplicates != 3 {
+		t.Errorf("ledger %+v", l[0])
+	}
+}
+
 // TestASnapshotAheadOfTheLogIsRefused, rather than an older one read: what is
 // missing was acknowledged.
 func TestASnapshotAheadOfTheLogIsRefused(t *testing.T) {
@@ -187,6 +271,15 @@ func TestSnapshotsAreTakenByThePolicy(t *testing.T) {
 		s, err := r.Status(r.ctx())
 		return err == nil && s.Snapshots.Taken > 0 && s.Snapshots.Uncovered < 100
 	})
+	r.Engine.Close()
+	r.start(keeping(kept))
+	for range 2 {
+		sendRandom(r, rng, 20)
+		if _, err := r.Snapshot(r.ctx()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sendRandom(r, rng, 5)
 	r.Engine.Close()
 	// By time: the rest, too, and older snapshots go.
 	r.start(func(c *Config) {

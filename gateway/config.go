@@ -53,6 +53,9 @@ type Config struct {
 	// QueryTimeout bounds the engine's work on a question, waiting for after=
 	// included. Default 5 s.
 	QueryTimeout time.Duration
+	// SnapshotTimeout bounds the snapshots that somebody asks for; less than
+	// WriteTimeout. Default 2 min.
+	SnapshotTimeout time.Duration
 	// DrainTimeout bounds how long requests in flight may take once the node
 	// stops; then they are cut off. Default 10 s.
 	DrainTimeout time.Duration
@@ -78,20 +81,21 @@ type Node struct {
 // DefaultConfig has every default; Now has to be set, and Node should be.
 func DefaultConfig() Config {
 	return Config{
-		Node:           Node{Name: "crest", Role: "single", Version: "dev", Started: time.Now()},
-		Logger:         slog.Default(),
-		HeaderTimeout:  10 * time.Second,
-		ReadTimeout:    2 * time.Minute,
-		WriteTimeout:   3 * time.Minute,
-		IdleTimeout:    2 * time.Minute,
-		MaxHeaderBytes: 32 << 10,
-		MaxConnections: 8192,
-		MaxBody:        16 << 20,
-		MaxInFlight:    128 << 20,
-		MaxWait:        time.Second,
-		AnswerBytes:    8 << 20,
-		QueryTimeout:   5 * time.Second,
-		DrainTimeout:   10 * time.Second,
+		Node:            Node{Name: "crest", Role: "single", Version: "dev", Started: time.Now()},
+		Logger:          slog.Default(),
+		HeaderTimeout:   10 * time.Second,
+		ReadTimeout:     2 * time.Minute,
+		WriteTimeout:    3 * time.Minute,
+		IdleTimeout:     2 * time.Minute,
+		MaxHeaderBytes:  32 << 10,
+		MaxConnections:  8192,
+		MaxBody:         16 << 20,
+		MaxInFlight:     128 << 20,
+		MaxWait:         time.Second,
+		AnswerBytes:     8 << 20,
+		QueryTimeout:    5 * time.Second,
+		SnapshotTimeout: 2 * time.Minute,
+		DrainTimeout:    10 * time.Second,
 	}
 }
 
@@ -107,6 +111,7 @@ func (c *Config) Validate() error {
 		{"write timeout", c.WriteTimeout, c.QueryTimeout, time.Hour},
 		{"idle timeout", c.IdleTimeout, 10 * time.Millisecond, time.Hour},
 		{"query timeout", c.QueryTimeout, time.Millisecond, time.Minute},
+		{"snapshot timeout", c.SnapshotTimeout, time.Millisecond, c.WriteTimeout},
 		{"drain timeout", c.DrainTimeout, 0, 10 * time.Minute},
 	}
 	for _, d := range durations {

@@ -109,6 +109,15 @@ func exchanges() []exchange {
 		{operation: "GET /api/v1/status", status: 200},
 		{operation: "GET /api/v1/status", status: 503, set: func(e *fakeEngine) { e.err = messages.ErrPartition }},
 
+		{operation: "GET /api/v1/status", status: 200, set: func(e *fakeEngine) {
+			e.snapshots = messages.SnapshotStatus{Taken: 2, Failed: 1, LastError: "full", Last: testSnapshots[0], Uncovered: 7}
+		}},
+		{operation: "GET /api/v1/health", status: 200, set: func(e *fakeEngine) { e.snapshots.LastError = "full" }},
+		{operation: "POST /api/v1/admin/snapshot", status: 200},
+		{operation: "POST /api/v1/admin/snapshot", status: 200, set: func(e *fakeEngine) { e.taken = testSnapshots }},
+		{operation: "POST /api/v1/admin/snapshot", status: 503, set: func(e *fakeEngine) { e.err = messages.ErrNotReady }},
+		{operation: "POST /api/v1/admin/snapshot", status: 503, set: func(e *fakeEngine) { e.taken, e.err = testSnapshots, io.ErrShortWrite }},
+		{operation: "POST /api/v1/admin/snapshot", target: "/api/v1/admin/snapshot?partition=1", status: 400},
 		{operation: "POST /api/v1/counts", body: `{"topics":["a","b"],"window":"1h"}`, header: asJSON, status: 200},
 		{operation: "POST /api/v1/counts", body: `{"topics":["a"],"window":"0s"}`, header: asJSON, status: 400},
 		{operation: "POST /api/v1/counts", body: `{}`, header: header("Content-Type", "text/plain"), status: 415},

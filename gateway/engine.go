@@ -23,6 +23,10 @@ type Engine interface {
 	Ledger(ctx context.Context) ([]messages.Ledger, error)
 	Status(ctx context.Context) (*messages.EngineStatus, error)
 
+	// Snapshot takes a snapshot of every partition that has something new and
+	// returns when they are durable. With an error come those that were taken.
+	Snapshot(ctx context.Context) ([]messages.Snapshot, error)
+
 	// Settings are those in force as of what is counted.
 	Settings() messages.Settings
 	// Ready is nil once everything that was in the log at the start is counted;

@@ -32,6 +32,9 @@ type fakeEngine struct {
 	regions  []messages.CellTotal
 	sketches messages.SketchError // in use for topics and cells
 	finest   messages.Micros      // of a series; 0: anything goes
+
+	taken     []messages.Snapshot // by a request for snapshots
+	snapshots messages.SnapshotStatus
 }
 
 var testMoment = messages.Moment{Start: 1_700_000_000_000_000, End: 1_700_003_600_000_000, AsOf: 1_700_003_599_123_456}
@@ -163,7 +166,12 @@ func (e *fakeEngine) Status(ctx context.Context) (*messages.EngineStatus, error)
 	return &messages.EngineStatus{
 		EngineTime: testMoment.AsOf, Settings: messages.DefaultSettings(), Boards: 2,
 		Partitions: []messages.PartitionStatus{p, q}, Memory: messages.Memory{Rows: 2 << 20, Dedup: 14},
+		Snapshots: e.snapshots,
 	}, e.ask(ctx, "status")
+}
+
+func (e *fakeEngine) Snapshot(ctx context.Context) ([]messages.Snapshot, error) {
+	return e.taken, e.ask(ctx, "snapshot")
 }
 
 func (e *fakeEngine) Ready() error {

@@ -9,7 +9,7 @@ import (
 	"github.com/crestdb/crest/messages"
 )
 
-// health answers GET /api/v1/health. It never waits for the engine: a node in
+// health answers GET /api/v1/health. It hardly waits for the engine: a node in
 // trouble has to be able to say so.
 func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
 	if err := noParams(r); err != nil {
@@ -20,6 +20,7 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
 	return answer(w, &api.Health{
 		Status:           status,
 		Reason:           reason,
+		Warning:          s.warning(r.Context()),
 		UptimeSec:        now.Sub(s.cfg.Node.Started).Seconds(),
 		EngineTime:       api.MomentOrNull(s.engine.EngineTime()),
 		IngestionRateEPS: s.events.PerSecond(now),
@@ -113,6 +114,7 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 		Memory:     api.NewMemory(e.Memory),
 		Budget:     s.budget(),
 		Error:      api.NewError(e.Epsilon == 0, e.SketchError),
+		Snapshots:  api.NewSnapshotStatus(&e.Snapshots),
 		Partitions: make([]api.PartitionStatus, len(e.Partitions)),
 	}
 	for i := range e.Partitions {

@@ -117,12 +117,22 @@ func (l *sampleList) engine(e *messages.EngineStatus) {
 	l.add(false, "crest_boards", "Boards kept because somebody asks for them.", float64(e.Boards))
 	l.add(false, "crest_sketch_epsilon", "Error of the sketches in use, as a share of what is in them; 0 without any.", e.Epsilon)
 	l.add(false, "crest_sketch_delta", "Probability that a count in the sketches is further off.", e.Delta)
+	l.snapshots(&e.Snapshots)
 	for _, m := range memoryKinds(e.Memory) {
 		l.add(false, "crest_engine_memory_bytes", "Memory of the engine and its ids, by kind.", float64(m.bytes), "kind", m.kind)
 	}
 	for i := range e.Partitions {
 		l.partition(strconv.Itoa(i), &e.Partitions[i])
 	}
+}
+
+func (l *sampleList) snapshots(s *messages.SnapshotStatus) {
+	l.add(true, "crest_snapshots_taken_total", "Snapshots of partitions taken since the node started.", float64(s.Taken))
+	l.add(true, "crest_snapshots_failed_total", "Snapshots of partitions that failed since the node started.", float64(s.Failed))
+	l.add(false, "crest_snapshot_failing", "1 while the last attempt to take a snapshot failed.", truth(s.LastError != ""))
+	l.add(false, "crest_snapshot_uncovered_entries", "Log entries counted that no snapshot has: what a restart would replay.", float64(s.Uncovered))
+	l.add(false, "crest_snapshot_stall_seconds_max", "Longest time that a shard stood still for a snapshot.", s.LongestStall.Seconds())
+	l.add(false, "crest_snapshot_last_seconds", "Time until the last snapshot was durable.", s.Last.Took.Seconds())
 }
 
 func (l *sampleList) partition(number string, p *messages.PartitionStatus) {

@@ -95,6 +95,7 @@ func (s *Server) routes() []route {
 		{pattern: "/api/v1/metrics", get: s.metricsJSON},
 		{pattern: "/api/v1/ledger", get: s.ledger},
 		{pattern: "/api/v1/status", get: s.status},
+		{pattern: "/api/v1/admin/snapshot", post: s.snapshot},
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 type Health struct {
 	Status           string     `json:"status"` // ok; starting: the log is replayed; degraded: see reason
 	Reason           string     `json:"reason,omitempty"`
+	Warning          string     `json:"warning,omitempty"` // what does not work though the node does: snapshots
 	UptimeSec        float64    `json:"uptime_sec"`
 	EngineTime       *time.Time `json:"engine_time"` // null before the first event of an event clock
 	IngestionRateEPS float64    `json:"ingestion_rate_eps"`
@@ -140,6 +141,7 @@ type Status struct {
 	Memory     Memory            `json:"memory"`
 	Budget     []Share           `json:"budget"`
 	Error                        // of the sketches in use
+	Snapshots  SnapshotStatus    `json:"snapshots"`
 	Partitions []PartitionStatus `json:"partitions"`
 }
 

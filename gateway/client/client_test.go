@@ -100,6 +100,23 @@ func TestQuestionsAreAskedAsMeant(t *testing.T) {
 	}
 }
 
+func TestSnapshotsAreAskedForByPost(t *testing.T) {
+	want := &api.SnapshotsTaken{Snapshots: []api.Snapshot{{Partition: 3, Offset: 9, TookMS: 1.5}}}
+	n := newNode(t, answerWith(want))
+	got, err := n.Snapshot(context.Background())
+	if err != nil || !reflect.DeepEqual(got, want) || n.request.Method != http.MethodPost || n.request.URL.RequestURI() != "/api/v1/admin/snapshot" || n.body != "" {
+		t.Errorf("%s %s %q: %+v, %v", n.request.Method, n.request.URL, n.body, got, err)
+	}
+	n = newNode(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(503)
+		_, _ = io.WriteString(w, `{"title":"Snapshot failed","detail":"The disk is full."}`)
+	})
+	var no *Error
+	if got, err := n.Snapshot(context.Background()); got != nil || !errors.As(err, &no) || no.Status != 503 || no.Detail != "The disk is full." {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
 func TestEventsAreSentAsGiven(t *testing.T) {
 	n := newNode(t, answerWith(map[string]any{"status": "partial", "accepted": 1, "rejected": 1, "position": "p",
 		"errors": []map[string]any{{"index": 1, "reason": "topic: empty"}}}), WithUserAgent("test/1"))

@@ -17,6 +17,17 @@ func (e *CorruptError) Error() string {
 	return fmt.Sprintf("%s is damaged at byte %d: %s; crest log verify tells what is lost", e.File, e.Byte, e.Reason)
 }
 
+// VersionError says that a file is of a later format than this program knows.
+// Nothing is damaged, and nothing has been changed.
+type VersionError struct {
+	File    string // base name
+	Version uint32 // of the file
+}
+
+func (e *VersionError) Error() string {
+	return fmt.Sprintf("%s is of format version %d, this program reads up to version %d: start the crest that wrote it, or a later one", e.File, e.Version, formatVersion)
+}
+
 // What can be wrong with a frame. Below the durable length each is
 // corruption, above it the end of what can be kept.
 var (

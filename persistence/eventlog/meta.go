@@ -81,7 +81,9 @@ func decodeMeta(b []byte) (messages.LogIdentity, error) {
 	if len(b) < metaFixed+4 || string(b[:8]) != metaMagic {
 		return bad("not a log's identity")
 	}
-	if v := le.Uint32(b[8:]); v != formatVersion {
+	if v := le.Uint32(b[8:]); v > formatVersion {
+		return id, &VersionError{File: metaName, Version: v}
+	} else if v != formatVersion {
 		return bad(fmt.Sprintf("format version %d: this program reads %d", v, formatVersion))
 	}
 	body := b[:len(b)-4]

@@ -80,6 +80,14 @@ func (c *Clock) Now() messages.Micros {
 	return c.now
 }
 
+// Ahead is how far the clock is ahead of the wall clock.
+func (c *Clock) Ahead() messages.Micros {
+	now := c.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return now - c.wall()
+}
+
 // step handles a wall clock that is far ahead.
 func (c *Clock) step(gone, ahead, mono messages.Micros) {
 	c.slewing = false

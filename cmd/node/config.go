@@ -26,6 +26,10 @@ type Config struct {
 	Delta       float64 // probability of a greater one; default 0.001
 	MaxBody     int64   // bytes of a decoded request body; 0: 16 MiB, less if Memory is below 512 MiB
 	MinFree     int64   // bytes of free disk below which events are refused; default 512 MiB
+	// Reserve is how many bytes of the data folder's disk are kept aside in a file,
+	// and given up when the disk is full for a snapshot and a stop in good order;
+	// default 64 MiB, 0: none.
+	Reserve int64
 
 	// Fixed when the log is made: another value on an existing log is an error.
 	Partitions *int
@@ -47,6 +51,9 @@ type Config struct {
 	// LogRetention is how long the log is kept at least, whatever snapshots there
 	// are; default 1 h.
 	LogRetention time.Duration
+
+	// StopTimeout is how long the last snapshots may take at a stop; default 1 min.
+	StopTimeout time.Duration
 
 	// MaxLag is how many log entries may wait to be counted before events are
 	// refused with 429; default 1,000,000.
@@ -75,8 +82,10 @@ func DefaultConfig() Config {
 		Epsilon:        0.001,
 		Delta:          0.001,
 		MinFree:        512 << 20,
+		Reserve:        64 << 20,
 		SnapshotPolicy: actors.DefaultSnapshotPolicy(),
 		LogRetention:   time.Hour,
+		StopTimeout:    time.Minute,
 		MaxLag:         1_000_000,
 		Version:        "dev",
 		Logger:         slog.Default(),
@@ -109,6 +118,10 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("delta %g: want %g to %g", c.Delta, minError, maxError)
 	case c.MinFree < 0:
 		return fmt.Errorf("min-free %d: want 0 or more", c.MinFree)
+	case c.Reserve < 0:
+		return fmt.Errorf("reserve %d: want 0 or more", c.Reserve)
+	case c.StopTimeout <= 0:
+		return fmt.Errorf("stop timeout %v: want more than 0", c.StopTimeout)
 	case c.LogRetention < 0:
 		return fmt.Errorf("log-retention %v: want 0 or more", c.LogRetention)
 	case c.SnapshotPolicy.Every <= 0 || c.SnapshotPolicy.Lag == 0:
@@ -137,6 +150,14 @@ const (
 	minError = 1e-6
 	maxError = 0.5
 )
+
+// fs is the file system of everything in Data.
+func (c *Config) fs() persistence.FS {
+	if c.FS == nil {
+		return persistence.OS{}
+	}
+	return c.FS
+}
 
 // settings are base with what was given.
 func (c *Config) settings(base messages.Settings) messages.Settings {

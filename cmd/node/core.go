@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"github.com/crestdb/crest/actors"
@@ -14,7 +13,7 @@ import (
 	"github.com/crestdb/crest/persistence"
 	"github.com/crestdb/crest/persistence/eventlog"
 	"github.com/crestdb/crest/persistence/objectstore"
-	"github.com/crestdb/crest/persistence/runs"
+	"github.com/crestdb/crest/persistence/reserve"
 	"github.com/crestdb/crest/persistence/snapshot"
 )
 
@@ -25,12 +24,17 @@ import (
 type Core struct {
 	cfg     Config
 	ground  Ground
+	reserve *reserve.Reserve
+	ids     *idStores
 	log     *eventlog.Log
 	kept    *snapshots
 	clock   *Clock
 	engine  *actors.Engine
 	edge    *gateway.Server
 	started time.Time
+	// connections is how many may be open at once; 0: as many as the edge takes by
+	// itself.
+	connections int
 }
 
 // Ground is what a core stands on, where that is not what a Config says. Nil
@@ -51,23 +55,54 @@ func OpenCore(ctx context.Context, cfg Config, ground Ground) (*Core, error) {
 		return nil, err
 	}
 	c := &Core{cfg: cfg, ground: ground, started: time.Now()}
-	var err error
-	if c.log, err = c.openLog(); err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	if c.kept, err = openSnapshots(ctx, &c.cfg, &ground, c.log); err != nil {
-		return nil, errors.Join(err, c.log.Close())
-	}
-	c.clock = NewClock(c.log.LastStamp(), cfg.Logger)
-	if ground.Wall != nil {
-		c.clock = newClock(c.log.LastStamp(), ground.Wall, sinceNow(), cfg.Logger)
+	l := c.logConfig()
+	c.reserve = reserve.New(reserve.Config{
+		FS: cfg.fs(), Path: filepath.Join(cfg.Data, "reserve"), Size: cfg.Reserve,
+		Floor: cfg.MinFree, FreeSpace: l.FreeSpace, Logger: cfg.Logger,
+	})
+	l.FreeSpace = aside(l.FreeSpace, c.reserve)
+	c.ids = newIDStores(&c.cfg, c.reserve)
+	if err := c.open(ctx, &l); err != nil {
+		return nil, advise(&cfg, err)
 	}
 	return c, nil
 }
 
-func (c *Core) openLog() (*eventlog.Log, error) {
+// open opens the log and the snapshots. What either needs of a full disk it
+// gets from the reserve.
+func (c *Core) open(ctx context.Context, l *eventlog.Config) error {
+	err := c.reserve.Do("the log's start", func() (err error) {
+		c.log, err = eventlog.Open(*l)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	c.clock = NewClock(c.log.LastStamp(), c.cfg.Logger)
+	if c.ground.Wall != nil {
+		c.clock = newClock(c.log.LastStamp(), c.ground.Wall, sinceNow(), c.cfg.Logger)
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	err = c.reserve.Do("taking the partitions over", func() (err error) {
+		c.kept, err = openSnapshots(ctx, c)
+		return err
+	})
+	if err != nil {
+		return errors.Join(err, c.log.Close())
+	}
+	return nil
+}
+
+// aside is the free space without what is to be the reserve file again.
+func aside(free func(string) (int64, error), r *reserve.Reserve) func(string) (int64, error) {
+	return func(dir string) (int64, error) {
+		n, err := free(dir)
+		return n - r.Missing(), err
+	}
+}
+
+func (c *Core) logConfig() eventlog.Config {
 	split := c.cfg.Split()
 	l := eventlog.DefaultConfig()
 	l.Dir = filepath.Join(c.cfg.Data, "log")
@@ -75,7 +110,7 @@ func (c *Core) openLog() (*eventlog.Log, error) {
 	l.HashKey = c.cfg.HashKey
 	l.Settings = c.cfg.settings(messages.DefaultSettings())
 	l.TailBytes, l.CacheBytes, l.GroupBytes = split.LogTail, split.LogCache, split.LogGroup
-	l.MinFree = c.cfg.MinFree
+	l.MinFree, l.FreeSpace = c.cfg.MinFree, persistence.FreeSpace
 	l.Logger = c.cfg.Logger
 	if c.cfg.Partitions != nil {
 		l.Partitions = *c.cfg.Partitions
@@ -86,7 +121,7 @@ func (c *Core) openLog() (*eventlog.Log, error) {
 	if c.ground.Log != nil {
 		c.ground.Log(&l)
 	}
-	return eventlog.Open(l)
+	return l
 }
 
 // Start loads the newest snapshots and begins to replay the log: Engine's
@@ -94,11 +129,11 @@ func (c *Core) openLog() (*eventlog.Log, error) {
 func (c *Core) Start() error {
 	engine, err := actors.New(c.engineConfig())
 	if err != nil {
-		return err
+		return advise(&c.cfg, err)
 	}
 	c.engine = engine
 	id := c.log.Identity()
-	c.edge, err = gateway.New(c.gatewayConfig(), &id, c.log, engine)
+	c.edge, err = gateway.New(c.gatewayConfig(), &id, &door{c.log, c.ids}, engine)
 	return err
 }
 
@@ -115,6 +150,7 @@ func (c *Core) Now() messages.Micros { return c.clock.Now() }
 // snapshots do not have is replayed at the next start. The edge is to be closed,
 // or to have ended its Run, before.
 func (c *Core) Close() error {
+	c.ids.stop()
 	if c.engine != nil {
 		c.engine.Close()
 	}
@@ -124,22 +160,24 @@ func (c *Core) Close() error {
 // LastSnapshot spares the next start a replay. That it fails costs no more than
 // that.
 func (c *Core) LastSnapshot() {
+	c.ids.stop()
 	if c.engine == nil || c.engine.Ready() != nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), lastSnapshots)
+	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.StopTimeout)
 	defer cancel()
-	if _, err := c.engine.Snapshot(ctx); err != nil {
+	held := c.reserve.Held()
+	_, err := c.engine.Snapshot(ctx)
+	if held > 0 && c.reserve.Held() == 0 { // given up meanwhile: there is room now
+		_, err = c.engine.Snapshot(ctx)
+	}
+	if err != nil {
 		c.cfg.Logger.Warn("the snapshots at the stop failed; the next start replays more of the log", "error", err)
 	}
 }
 
-const (
-	// storeTimeout is how long the store of snapshots may take to be opened.
-	storeTimeout = time.Minute
-	// lastSnapshots is how long the snapshots at a stop may take.
-	lastSnapshots = time.Minute
-)
+// storeTimeout is how long the store of snapshots may take to be opened.
+const storeTimeout = time.Minute
 
 func (c *Core) engineConfig() actors.Config {
 	split := c.cfg.Split()
@@ -148,20 +186,11 @@ func (c *Core) engineConfig() actors.Config {
 	e.Epsilon, e.Delta = c.cfg.Epsilon, c.cfg.Delta
 	e.EngineMemory, e.DedupMemory, e.BoardMemory = split.Engine, split.Dedup, split.Boards
 	e.MaxLag = c.cfg.MaxLag
-	e.Snapshots, e.SnapshotPolicy, e.Runs = c.kept, c.cfg.SnapshotPolicy, c.openRuns
+	e.Snapshots, e.SnapshotPolicy, e.Runs = c.kept, c.cfg.SnapshotPolicy, c.ids.open
 	if c.ground.Engine != nil {
 		c.ground.Engine(&e)
 	}
 	return e
-}
-
-// openRuns is where a partition's runs of event ids are kept.
-func (c *Core) openRuns(p messages.Partition) (actors.RunStore, error) {
-	fs := c.cfg.FS
-	if fs == nil {
-		fs = persistence.OS{}
-	}
-	return runs.Open(fs, filepath.Join(c.cfg.Data, "ids", strconv.Itoa(int(p))))
 }
 
 func wrap(operation string, err error) error {

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/crestdb/crest/gateway"
 	"github.com/crestdb/crest/messages"
 )
 
@@ -37,6 +38,15 @@ func New(cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, errors.Join(err, ln.Close())
 	}
+	id := core.log.Identity()
+	most := gateway.DefaultConfig().MaxConnections
+	if core.connections, err = connections(most, openFiles(), id.Partitions); err != nil {
+		return nil, errors.Join(err, ln.Close(), core.Close())
+	}
+	if core.connections < most {
+		cfg.Logger.Info("connections are bounded by the limit of open files", "connections", core.connections, "files", openFiles())
+	}
+	core.reserve.Keep()
 	return &Node{core: core, listener: ln, ready: make(chan struct{})}, nil
 }
 
@@ -54,12 +64,14 @@ func (n *Node) Close() error { return errors.Join(n.listener.Close(), n.core.Clo
 // It returns nil after such a stop, else what went wrong. It runs once.
 func (n *Node) Run(ctx context.Context) error {
 	n.limitMemory()
-	if err := n.core.Start(); err != nil {
+	switch begun, err := n.begin(ctx); {
+	case err != nil:
 		return errors.Join(err, n.Close())
+	case !begun:
+		return n.listener.Close()
 	}
 	err := n.serve(ctx)
-	n.core.LastSnapshot()
-	return errors.Join(err, n.core.Close())
+	return errors.Join(err, n.end())
 }
 
 // serve runs the edge until ctx ends.

@@ -7,12 +7,12 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"github.com/crestdb/crest/messages"
 	"github.com/crestdb/crest/persistence/eventlog"
 	"github.com/crestdb/crest/persistence/objectstore"
+	"github.com/crestdb/crest/persistence/reserve"
 	"github.com/crestdb/crest/persistence/snapshot"
 )
 
@@ -20,27 +20,18 @@ import (
 // them and the log that is trimmed behind them.
 type snapshots struct {
 	partitions []*snapshot.Partition
+	where      string // the store, for people
 	log        *eventlog.Log
-	retention  time.Duration
+	reserve    *reserve.Reserve
+	retention  messages.Micros
+	now        func() messages.Micros // the node clock
 	logger     *slog.Logger
 	objects    io.Closer // the store, if it is to be closed; nil: it is not
-
-	mu sync.Mutex
-	// past is where the log ended at moments of this process's life, oldest first;
-	// the first is the last one that lies retention back, once there is one.
-	past []logEnd
 }
-
-type logEnd struct {
-	at  time.Time
-	end messages.Position
-}
-
-// pastMost bounds how many ends are kept; trimming is late by retention/pastMost.
-const pastMost = 64
 
 // openSnapshots takes every partition over in the store.
-func openSnapshots(ctx context.Context, cfg *Config, ground *Ground, log *eventlog.Log) (s *snapshots, err error) {
+func openSnapshots(ctx context.Context, core *Core) (s *snapshots, err error) {
+	cfg, ground, log := &core.cfg, &core.ground, core.log
 	where := cfg.Store
 	if where == "" {
 		where = "dir:" + filepath.Join(cfg.Data, "store")
@@ -51,7 +42,10 @@ func openSnapshots(ctx context.Context, cfg *Config, ground *Ground, log *eventl
 	if err != nil {
 		return nil, fmt.Errorf("open the store of snapshots: %w", err)
 	}
-	s = &snapshots{log: log, retention: cfg.LogRetention, logger: cfg.Logger}
+	s = &snapshots{
+		log: log, reserve: core.reserve, logger: cfg.Logger,
+		retention: messages.Micros(cfg.LogRetention / time.Microsecond), now: core.clock.Now,
+	}
 	if closer, ok := objects.(io.Closer); ok {
 		s.objects = closer
 	}
@@ -72,6 +66,7 @@ func openSnapshots(ctx context.Context, cfg *Config, ground *Ground, log *eventl
 	if ground.Snapshots != nil {
 		ground.Snapshots(&c)
 	}
+	s.where = fmt.Sprint(objects)
 	store, err := snapshot.New(objects, &id, c)
 	if err != nil {
 		return nil, fmt.Errorf("store of snapshots %s: %w", objects, err)
@@ -99,16 +94,32 @@ func (s *snapshots) close() error {
 func (s *snapshots) Save(ctx context.Context, info messages.SnapshotInfo, write func(messages.PartWriter) error) error {
 	p := s.partitions[info.Partition]
 	if err := p.Save(ctx, info, write); err != nil {
+		// What was frozen can be saved once: the next snapshot has the room.
+		s.reserve.GiveUp("a snapshot", err)
 		return owned(err)
 	}
+	s.reserve.Again()
 	return s.tidy(ctx, info.Partition)
 }
 
-// Load implements actors.Snapshots.
+// Load implements actors.Snapshots. Where the log has been trimmed a snapshot is
+// needed that ends in what is left of it: counting from an older one, or from
+// nothing, would leave out what lies between.
 func (s *snapshots) Load(ctx context.Context, p messages.Partition, read func(*messages.SnapshotInfo, messages.PartReader) error) (bool, error) {
-	found, err := s.partitions[p].Load(ctx, read)
-	if err != nil {
+	begins := make(messages.Position, len(s.partitions))
+	s.log.Begins(begins)
+	found, err := s.partitions[p].Load(ctx, func(info *messages.SnapshotInfo, from messages.PartReader) error {
+		if info.Offset < begins[p] {
+			return fmt.Errorf("it ends at offset %d, and the log was trimmed to %d: what lies between is in neither", info.Offset, begins[p])
+		}
+		return read(info, from)
+	})
+	switch {
+	case err != nil:
 		err = fmt.Errorf("load partition %d: %w", p, owned(err))
+	case !found && begins[p] > 0:
+		err = fmt.Errorf("load partition %d: there is no snapshot of it in %s, and its log was trimmed to offset %d: counting from there would leave out all before. "+
+			"Start with the store that belongs to this log, or `crest snapshot restore` a copy of it", p, s.where, begins[p])
 	}
 	return found, err
 }
@@ -137,22 +148,24 @@ func (s *snapshots) tidy(ctx context.Context, p messages.Partition) error {
 		}
 		s.logger.Warn("what no snapshot needs could not be removed from the store; it is tried again behind the next one", "partition", p, "error", err)
 	}
+	// Also if another partition has another owner now: that one says so itself.
 	if err := s.trim(ctx); err != nil {
-		if err = owned(err); errors.Is(err, messages.ErrFenced) {
-			return err
-		}
 		s.logger.Warn("the log could not be trimmed; it is tried again behind the next snapshot", "error", err)
 	}
 	return nil
 }
 
-// trim gives up what of the log lies below every kept snapshot and longer back
-// than the retention.
+// trim gives up what of the log lies below every kept snapshot and was stamped
+// longer ago than the retention. Retention is measured by the log's stamps and
+// the node clock: so it goes on across restarts, and a step of the wall clock
+// that the node clock follows makes it shorter by that; the snapshots do not
+// care.
 func (s *snapshots) trim(ctx context.Context) error {
-	below := s.retained(time.Now())
+	below := make(messages.Position, len(s.partitions))
+	s.log.Older(s.now()-s.retention, below)
 	for p, partition := range s.partitions {
 		if below[p] == 0 {
-			continue
+			continue // nothing of it could go
 		}
 		oldest, err := partition.Oldest(ctx)
 		if err != nil {
@@ -161,24 +174,4 @@ func (s *snapshots) trim(ctx context.Context) error {
 		below[p] = min(below[p], oldest)
 	}
 	return s.log.Trim(below)
-}
-
-// retained is where the log ended a retention ago, as far as this process knows.
-func (s *snapshots) retained(now time.Time) messages.Position {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n := len(s.past)
-	if n == 0 || now.Sub(s.past[n-1].at) >= s.retention/pastMost {
-		end := make(messages.Position, len(s.partitions))
-		s.log.Ends(end)
-		s.past = append(s.past, logEnd{now, end})
-	}
-	for len(s.past) > 1 && now.Sub(s.past[1].at) >= s.retention {
-		s.past = s.past[1:]
-	}
-	below := make(messages.Position, len(s.partitions))
-	if first := s.past[0]; now.Sub(first.at) >= s.retention {
-		copy(below, first.end)
-	}
-	return below
 }

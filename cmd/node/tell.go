@@ -4,6 +4,7 @@ import (
 	"github.com/crestdb/crest/gateway"
 	"github.com/crestdb/crest/gateway/api"
 	"github.com/crestdb/crest/gateway/metrics"
+	"github.com/crestdb/crest/messages"
 )
 
 // gatewayConfig is how the edge behaves and what it tells about this node.
@@ -14,12 +15,15 @@ func (c *Core) gatewayConfig() gateway.Config {
 	g.Now = c.clock.Now
 	g.KeepUserIDs = c.cfg.KeepUserIDs
 	g.MaxBody, g.MaxInFlight, g.AnswerBytes = int(c.cfg.maxBody()), split.Bodies, int(split.Answers)
+	if c.connections > 0 {
+		g.MaxConnections = c.connections
+	}
 	g.Node = gateway.Node{
 		Name:    c.cfg.Name,
 		Role:    "single",
 		Version: c.cfg.Version,
 		Started: c.started,
-		Log:     c.log.Err,
+		Log:     (&door{c.log, c.ids}).Err,
 		Budget:  func() []api.Share { return c.budget() },
 		Samples: c.samples,
 	}
@@ -44,7 +48,7 @@ func (c *Core) budget() []api.Share {
 	return shares
 }
 
-// samples are the log's measurements.
+// samples are the measurements of the log, the disk and the clock.
 func (c *Core) samples() []metrics.Sample {
 	s := c.log.Stats()
 	gauge := func(name, help string, v float64) metrics.Sample {
@@ -62,5 +66,8 @@ func (c *Core) samples() []metrics.Sample {
 		counter("crest_log_appended_bytes_total", "Bytes made durable.", float64(s.AppendedBytes)),
 		counter("crest_log_sync_seconds_total", "Time spent in syncs.", s.SyncTime.Seconds()),
 		counter("crest_log_loads_total", "Chunks of the log read back from its files.", float64(s.Loads)),
+		gauge("crest_reserve_bytes", "Bytes of disk kept aside; 0 once they are given up because it is full.", float64(c.reserve.Held())),
+		gauge("crest_ids_waiting", "Partitions whose event ids cannot be written; no events are taken while there are any.", float64(c.ids.waiting())),
+		gauge("crest_clock_ahead_seconds", "How far the node clock is ahead of the wall clock.", float64(c.clock.Ahead())/float64(messages.Second)),
 	}
 }

@@ -35,8 +35,9 @@ type Config struct {
 type Reserve struct {
 	cfg Config
 
-	mu   sync.Mutex
-	held bool
+	mu     sync.Mutex
+	held   bool
+	wanted bool // Keep was called
 	// said: that it cannot be made was logged, and it has not been made since.
 	said bool
 }
@@ -68,7 +69,14 @@ func (r *Reserve) Held() int64 {
 
 // Missing is how many bytes of the disk's free space are to be the file again:
 // nobody should count on them.
-func (r *Reserve) Missing() int64 { return r.cfg.Size - r.Held() }
+func (r *Reserve) Missing() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.held || !r.wanted {
+		return 0
+	}
+	return r.cfg.Size
+}
 
 // IsFull tells whether an operation failed for lack of room, which may pass.
 func IsFull(err error) bool {
@@ -79,14 +87,18 @@ func IsFull(err error) bool {
 // there was none. what names it in the log.
 func (r *Reserve) Do(what string, do func() error) error {
 	err := do()
-	if err == nil || !IsFull(err) || !r.giveUp(what, err) {
+	if !r.GiveUp(what, err) {
 		return err
 	}
 	return do()
 }
 
-// giveUp removes the file; false if there is none.
-func (r *Reserve) giveUp(what string, why error) bool {
+// GiveUp removes the file if an operation failed for lack of room. It tells
+// whether there is more room now: then the operation may be tried again.
+func (r *Reserve) GiveUp(what string, why error) bool {
+	if !IsFull(why) {
+		return false
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.held {
@@ -107,6 +119,20 @@ func (r *Reserve) giveUp(what string, why error) bool {
 func (r *Reserve) Keep() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.wanted = true
+	r.keepLocked()
+}
+
+// Again makes the file as Keep does, if Keep was ever called.
+func (r *Reserve) Again() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.wanted {
+		r.keepLocked()
+	}
+}
+
+func (r *Reserve) keepLocked() {
 	if r.held || r.cfg.Size == 0 {
 		return
 	}

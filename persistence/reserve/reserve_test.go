@@ -37,7 +37,8 @@ func (d *disk) count(line string) int { return strings.Count(d.said.String(), li
 func TestItIsGivenUpOnceAndMadeAgainWhenThereIsRoom(t *testing.T) {
 	d := &disk{FS: persistencetest.New(1), free: 7 << 20}
 	r := d.open("/data/reserve")
-	if r.Held() != 0 || r.Missing() != size {
+	r.Again()
+	if r.Held() != 0 || r.Missing() != 0 {
 		t.Fatalf("made before anybody asked: %d", r.Held())
 	}
 	r.Keep()
@@ -55,8 +56,8 @@ func TestItIsGivenUpOnceAndMadeAgainWhenThereIsRoom(t *testing.T) {
 		}
 		return nil
 	})
-	if err != nil || tries != 2 || r.Held() != 0 {
-		t.Fatalf("%v after %d tries, %d held", err, tries, r.Held())
+	if err != nil || tries != 2 || r.Held() != 0 || r.Missing() != size {
+		t.Fatalf("%v after %d tries, %d held, %d missing", err, tries, r.Held(), r.Missing())
 	}
 	if d.count("the reserve file is given up") != 1 || d.count("a snapshot") != 1 {
 		t.Errorf("log: %s", d.said.String())
@@ -69,12 +70,12 @@ func TestItIsGivenUpOnceAndMadeAgainWhenThereIsRoom(t *testing.T) {
 	// Not while it would bring the floor near.
 	d.free--
 	r.Keep()
-	r.Keep()
+	r.Again()
 	if r.Held() != 0 || d.ReadFile("/data/reserve") != nil {
 		t.Error("made where there is no room")
 	}
 	d.free++
-	r.Keep()
+	r.Again()
 	if r.Held() != size || d.count("there again") != 1 {
 		t.Errorf("%d held; log: %s", r.Held(), d.said.String())
 	}

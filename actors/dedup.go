@@ -33,6 +33,8 @@ type dedup struct {
 	limits  dedupLimits
 	sealing *sealing // under way, or nil
 	err     error    // the first one
+	// unneeded files are to be removed.
+	unneeded []*runFile
 	// What there is to be looked up, of all generations, youngest first.
 	sets    []*seen.Set
 	runs    []*run
@@ -99,6 +101,7 @@ func (d *dedup) advance(arrival messages.Micros) error {
 	if gone > 0 {
 		d.generations = slices.Delete(d.generations, 0, gone)
 		d.arrange()
+		d.seal()
 	}
 	if n := len(d.generations); n == 0 || d.generations[n-1].end <= arrival {
 		length := max(1, d.window/generationsPerWindow)
@@ -224,12 +227,14 @@ func (d *dedup) forget(g *generation) {
 	}
 }
 
-// drop removes a run's file and lets go of it.
+// drop lets go of a run. If it has a file, that is removed by the goroutine: the
+// system may take its time to.
 func (d *dedup) drop(r *run) {
-	if err := r.remove(); err != nil {
-		d.fail(r.name, err)
+	if r.store == nil {
+		r.release()
+		return
 	}
-	r.release()
+	d.unneeded = append(d.unneeded, r.runFile)
 }
 
 // arrange notes anew what there is to be looked up.

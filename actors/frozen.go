@@ -225,10 +225,12 @@ func (d *dedup) loadRun(from messages.PartReader, h seen.Header) (*run, error) {
 		if err != nil {
 			return nil, err
 		}
-		r := residentRun(nil, h.Name(), data)
-		if r.Run, err = seen.Open(r.in, r.in.Size()); err != nil {
+		f := residentFile(h.Name(), data)
+		opened, err := seen.Open(f.in, f.in.Size())
+		if err != nil {
 			return nil, err
 		}
+		r := &run{opened, f}
 		return r, r.is(h)
 	}
 	if r, err := openRun(store, h.Name()); err == nil {

@@ -3,6 +3,7 @@ package actors
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"sync/atomic"
@@ -26,11 +27,15 @@ type RunStore interface {
 	List() ([]string, error)
 }
 
-// run is a sorted run and where its bytes are. It is held by the table until
-// its ids are forgotten or in another run, by whoever makes that one, and by
-// frozen tables.
+// run is a sorted run and where its bytes are. It never changes.
 type run struct {
 	*seen.Run
+	*runFile
+}
+
+// runFile is a run's bytes. It is held by the table until the run's ids are
+// forgotten or in another run, by whoever makes that one, and by frozen tables.
+type runFile struct {
 	name     string
 	in       *io.SectionReader
 	file     io.Closer // nil: in memory
@@ -39,28 +44,36 @@ type run struct {
 	holders  atomic.Int32
 }
 
-// openRun opens a run's file and reads what memory has of it.
-func openRun(store RunStore, name string) (*run, error) {
+// openFile opens a run's file.
+func openFile(store RunStore, name string) (*runFile, error) {
 	in, file, err := store.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	r, err := seen.Open(in, in.Size())
+	f := &runFile{name: name, in: in, file: file, store: store}
+	f.holders.Store(1)
+	return f, nil
+}
+
+// openRun opens a run's file and reads what memory has of it.
+func openRun(store RunStore, name string) (*run, error) {
+	f, err := openFile(store, name)
 	if err != nil {
-		return nil, errors.Join(err, file.Close())
+		return nil, err
 	}
-	return newRun(&run{Run: r, name: name, in: in, file: file, store: store}), nil
+	r, err := seen.Open(f.in, f.in.Size())
+	if err != nil {
+		f.release()
+		return nil, err
+	}
+	return &run{r, f}, nil
 }
 
-// residentRun is a run whose bytes are in memory.
-func residentRun(r *seen.Run, name string, data []byte) *run {
-	in := io.NewSectionReader(bytes.NewReader(data), 0, int64(len(data)))
-	return newRun(&run{Run: r, name: name, in: in, resident: int64(cap(data))})
-}
-
-func newRun(r *run) *run {
-	r.holders.Store(1)
-	return r
+// residentFile is a run's bytes in memory.
+func residentFile(name string, data []byte) *runFile {
+	f := &runFile{name: name, in: io.NewSectionReader(bytes.NewReader(data), 0, int64(len(data))), resident: int64(cap(data))}
+	f.holders.Store(1)
+	return f
 }
 
 func (r *run) hold() *run {
@@ -70,19 +83,16 @@ func (r *run) hold() *run {
 
 // release lets go of the run; the last to do so closes its file. It was only
 // read: an error of the close says nothing about what was read.
-func (r *run) release() {
-	if r.holders.Add(-1) == 0 && r.file != nil {
-		_ = r.file.Close()
+func (f *runFile) release() {
+	if f.holders.Add(-1) == 0 && f.file != nil {
+		_ = f.file.Close()
 	}
 }
 
 // remove takes the file's name away; those who hold the run can read it.
-func (r *run) remove() error {
-	if r.store == nil {
-		return nil
-	}
-	if err := r.store.Remove(r.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+func (f *runFile) remove() error {
+	if err := f.store.Remove(f.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove run of ids %s: %w", f.name, err)
 	}
 	return nil
 }

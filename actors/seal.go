@@ -24,9 +24,12 @@ func NewSealers(n int) *Sealers {
 }
 
 // sealing is a run in the making: of a full set, if there is one, and of the
-// last runs of its generation. All fields but made and err are set before its
-// goroutine starts; those may be read once done is closed.
+// last runs of its generation. Before it, files that nobody needs any more are
+// removed; there may be nothing else to do, and no generation then. All fields
+// but made and err are set before its goroutine starts; those may be read once
+// done is closed.
 type sealing struct {
+	unneeded   []*runFile
 	generation *generation
 	set        numbered // Set is nil if it merges only
 	runs       []*run   // held
@@ -62,6 +65,9 @@ func (d *dedup) seal() {
 			return
 		}
 	}
+	if len(d.unneeded) > 0 {
+		d.start(nil, numbered{}, 0)
+	}
 }
 
 // equalRuns is how many of the last runs go into one with n more ids.
@@ -80,15 +86,21 @@ func equalRuns(runs []*run, n int) int {
 	return taken
 }
 
-// start has a run made of a set and the n last runs of a generation.
+// start has a run made of a set and the n last runs of a generation, if there
+// is one, and files removed.
 func (d *dedup) start(g *generation, set numbered, n int) {
-	s := &sealing{generation: g, set: set, stop: make(chan struct{}), done: make(chan struct{})}
-	for _, r := range g.runs[len(g.runs)-n:] {
-		s.runs = append(s.runs, r.hold())
+	s := &sealing{unneeded: d.unneeded, generation: g, set: set, stop: make(chan struct{}), done: make(chan struct{})}
+	d.unneeded, d.sealing = nil, s
+	if g != nil {
+		for _, r := range g.runs[len(g.runs)-n:] {
+			s.runs = append(s.runs, r.hold())
+		}
 	}
-	d.sealing = s
 	go func() {
 		defer close(s.done)
+		if s.err = removeAll(s.unneeded); s.err != nil || g == nil {
+			return
+		}
 		select {
 		case <-s.stop:
 			s.err = errStopped
@@ -97,6 +109,15 @@ func (d *dedup) start(g *generation, set numbered, n int) {
 			d.sealers.free <- room
 		}
 	}()
+}
+
+// removeAll removes files and lets go of them.
+func removeAll(files []*runFile) (err error) {
+	for _, f := range files {
+		err = errors.Join(err, f.remove())
+		f.release()
+	}
+	return err
 }
 
 // make is the goroutine's work.
@@ -139,11 +160,11 @@ func (s *sealing) make(room *seen.Workspace, store RunStore) (*run, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make run of ids %s: %w", h.Name(), err)
 	}
-	in, file, err := store.Open(h.Name())
+	file, err := openFile(store, h.Name())
 	if err != nil {
 		return nil, fmt.Errorf("open run of ids %s: %w", h.Name(), err)
 	}
-	return newRun(&run{Run: made, name: h.Name(), in: in, file: file, store: store}), nil
+	return &run{made, file}, nil
 }
 
 func makeResident(room *seen.Workspace, h seen.Header, sources []seen.Source, halt func() error) (*run, error) {
@@ -152,7 +173,7 @@ func makeResident(room *seen.Workspace, h seen.Header, sources []seen.Source, ha
 	if err != nil {
 		return nil, fmt.Errorf("make run of ids %s: %w", h.Name(), err)
 	}
-	return residentRun(made, h.Name(), data.Bytes()), nil
+	return &run{made, residentFile(h.Name(), data.Bytes())}, nil
 }
 
 // sealResident makes a run of an ended generation's few ids at once.
@@ -191,10 +212,11 @@ func (d *dedup) take() {
 		}
 		return
 	}
-	g := s.generation
-	if g.gone {
+	switch g := s.generation; {
+	case g == nil:
+	case g.gone:
 		d.drop(s.made)
-	} else {
+	default:
 		kept := len(g.runs) - len(s.runs)
 		for _, r := range g.runs[kept:] {
 			d.drop(r)
@@ -229,6 +251,10 @@ func (d *dedup) close() {
 			s.made.release()
 		}
 	}
+	for _, f := range d.unneeded {
+		f.release()
+	}
+	d.unneeded = nil
 	for _, g := range d.generations {
 		for _, r := range g.runs {
 			r.release()
@@ -242,7 +268,10 @@ func (d *dedup) close() {
 
 // bytes is what the run in the making takes, beside its sources.
 func (s *sealing) bytes(resident bool) int64 {
-	if s.set.Set == nil {
+	switch {
+	case s.generation == nil:
+		return 0
+	case s.set.Set == nil:
 		return makingBytes(s.runs, 0, resident)
 	}
 	return makingBytes(s.runs, s.set.Len(), resident)

@@ -92,7 +92,9 @@ func newSeenLoad(b *testing.B, rate uint64) *seenLoad {
 	l := &seenLoad{rate: rate, rng: rand.New(rand.NewPCG(1, 1))}
 	sealers := NewSealers(1)
 	for p := range l.tables {
-		l.tables[p] = newDedup(seenWindow, newFolder(b, b.TempDir()), sealers)
+		folder := newFolder(b, b.TempDir())
+		folder.sync = true
+		l.tables[p] = newDedup(seenWindow, folder, sealers)
 	}
 	return l
 }

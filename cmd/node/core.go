@@ -183,6 +183,9 @@ func (c *Core) engineConfig() actors.Config {
 	split := c.cfg.Split()
 	e := actors.DefaultConfig()
 	e.Log, e.Identity, e.Now, e.Logger = c.log, c.log.Identity(), c.clock.Now, c.cfg.Logger
+	if c.cfg.CountRate > 0 {
+		e.Log = newPaced(c.log, c.cfg.CountRate)
+	}
 	e.Epsilon, e.Delta = c.cfg.Epsilon, c.cfg.Delta
 	e.EngineMemory, e.DedupMemory, e.BoardMemory = split.Engine, split.Dedup, split.Boards
 	e.MaxLag = c.cfg.MaxLag

@@ -49,9 +49,10 @@ func openSnapshots(ctx context.Context, core *Core) (s *snapshots, err error) {
 	if closer, ok := objects.(io.Closer); ok {
 		s.objects = closer
 	}
+	opened := s // what is returned with an error is nil
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.close())
+			err = errors.Join(err, opened.close())
 		}
 	}()
 	if ground.Objects != nil {

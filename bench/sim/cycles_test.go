@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
 )
 
 // acknowledge is what a sender does that must not lose anything: it sends a

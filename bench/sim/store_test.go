@@ -20,7 +20,7 @@ import (
 type store struct {
 	t       *testing.T
 	objects objectstore.Store
-	older []map[string][]byte // copies, oldest first
+	older   []map[string][]byte // copies, oldest first
 }
 
 // storeOf is a server's store in its folder.

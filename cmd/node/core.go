@@ -166,12 +166,7 @@ func (c *Core) LastSnapshot() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.StopTimeout)
 	defer cancel()
-	held := c.reserve.Held()
-	_, err := c.engine.Snapshot(ctx)
-	if held > 0 && c.reserve.Held() == 0 { // given up meanwhile: there is room now
-		_, err = c.engine.Snapshot(ctx)
-	}
-	if err != nil {
+	if _, err := c.engine.Snapshot(ctx); err != nil {
 		c.cfg.Logger.Warn("the snapshots at the stop failed; the next start replays more of the log", "error", err)
 	}
 }

@@ -26,7 +26,9 @@ type Node struct {
 // New takes the address, opens the log, and takes its partitions over in the
 // store of snapshots. Run does the rest; a node that is not run is given back with
 // Close.
-func New(cfg Config) (*Node, error) {
+func New(cfg Config) (*Node, error) { return newNode(cfg, Ground{}) }
+
+func newNode(cfg Config, ground Ground) (*Node, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -34,7 +36,7 @@ func New(cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for http: %w", err)
 	}
-	core, err := OpenCore(context.Background(), cfg, Ground{})
+	core, err := OpenCore(context.Background(), cfg, ground)
 	if err != nil {
 		return nil, errors.Join(err, ln.Close())
 	}

@@ -30,9 +30,11 @@ type running struct {
 	stop func() error
 }
 
-func run(t *testing.T, cfg Config) *running {
+func run(t *testing.T, cfg Config) *running { return runOn(t, cfg, Ground{}) }
+
+func runOn(t *testing.T, cfg Config, ground Ground) *running {
 	t.Helper()
-	n, err := New(cfg)
+	n, err := newNode(cfg, ground)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -94,9 +94,16 @@ func (s *snapshots) close() error {
 // removed behind it; that it could not be is no failure of the snapshot.
 func (s *snapshots) Save(ctx context.Context, info messages.SnapshotInfo, write func(messages.PartWriter) error) error {
 	p := s.partitions[info.Partition]
-	if err := p.Save(ctx, info, write); err != nil {
-		// What was frozen can be saved once: the next snapshot has the room.
-		s.reserve.GiveUp("a snapshot", err)
+	err := s.reserve.Do("a snapshot", func() error {
+		err := p.Save(ctx, info, write)
+		if err != nil && ctx.Err() == nil {
+			// What there is of it would only take room from the next one. That it
+			// stays, or that the lease is over, the next operation says as well.
+			_, _ = p.Sweep(ctx)
+		}
+		return err
+	})
+	if err != nil {
 		return owned(err)
 	}
 	s.reserve.Again()

@@ -37,8 +37,8 @@ func (l *Log) Trim(pos messages.Position) error {
 	return nil
 }
 
-// Begins fills pos, one entry per partition, with the offsets at which the log
-// begins: what lies below was given up by Trim.
+// Begins fills pos, one entry per partition, with the offsets that the log begins
+// at: what lies below was trimmed, or never in it.
 func (l *Log) Begins(pos messages.Position) {
 	l.view.mu.Lock()
 	defer l.view.mu.Unlock()

@@ -87,6 +87,21 @@ func TestWrongUsageIsOneLineAndExitCode2(t *testing.T) {
 		{"serve --dedup-memory 1GiB", []string{"dedup-memory", "half of memory"}},
 		{"serve --memory 64MiB --max-body 16MiB", []string{"max-body", "sixteenth of memory"}},
 		{"serve --config /nowhere/crest.yaml", []string{"--config", "/nowhere/crest.yaml"}},
+		{"serve --store store", []string{"--store", "dir:PATH or s3://BUCKET/PREFIX"}},
+		{"serve --s3-endpoint http://h:1", []string{"s3-endpoint http://h:1", "the store is a folder"}},
+		{"serve --s3-region eu", []string{"s3-region eu", "the store is a folder"}},
+		{"snapshot lst", []string{`no command "snapshot lst"`, "ls", "crest snapshot --help"}},
+		{"snapshot ls --store x", []string{`--store "x"`, "dir:PATH"}},
+		{"snapshot ls -o x", []string{"--output"}},
+		{"snapshot verify --s3-endpoint x", []string{"--s3-endpoint", "http://HOST:PORT"}},
+		{"snapshot restore --from x", []string{`--from "x"`, "dir:PATH"}},
+		{"snapshot restore --from dir:s --store dir:s", []string{"--from dir:s", "the store itself"}},
+		{"snapshot restore --root r", []string{"--root", "--partition"}},
+		{"snapshot restore --partition 0 --root r --before 2026-01-02T15:04:05Z", []string{"--root and --before", "one of them"}},
+		{"snapshot restore --before yesterday", []string{"--before", "2026-01-02T15:04:05Z"}},
+		{"snapshot restore --identity f --hash-key-file g --clock wall", []string{"--identity and --hash-key-file", "one of them"}},
+		{"snapshot restore --hash-key-file g", []string{"--hash-key-file and --clock", "both"}},
+		{"snapshot restore --store-only --identity f", []string{"--store-only", "--identity"}},
 		{"serve --hash-key-file /nowhere/key", []string{"hash-key-file", "/nowhere/key"}},
 	} {
 		t.Run(c.line, func(t *testing.T) {
@@ -160,7 +175,7 @@ func TestCommandsAreThoseOfTheContract(t *testing.T) {
 			names = append(names, c.Name()+" "+sub.Name())
 		}
 	}
-	const want = "count demo history ingest log log cat log ls log verify replay serve status top version"
+	const want = "count demo history ingest log log cat log ls log verify replay serve snapshot snapshot ls snapshot restore snapshot verify status top version"
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -211,7 +226,7 @@ func TestPrintConfigIsAConfigFile(t *testing.T) {
 	if first.code != 0 || first.err != "" {
 		t.Fatalf("exit code %d, %q", first.code, first.err)
 	}
-	for _, want := range []string{"memory: 64MiB", "CREST_MEMORY", "http: :9999", "--http", "keep-user-ids: true", "clock: event", "#   dedup: 16MiB"} {
+	for _, want := range []string{"memory: 64MiB", "CREST_MEMORY", "http: :9999", "--http", "keep-user-ids: true", "clock: event", "#   dedup: 16MiB", "store: dir:data/store", "log-retention: 1h", "snapshot-every: 10m"} {
 		if !strings.Contains(first.out, want) {
 			t.Errorf("does not say %q:\n%s", want, first.out)
 		}

@@ -22,9 +22,11 @@ func newServe(w world) *cobra.Command {
 		Use:   "serve",
 		Short: "Run a node",
 		Long: `Run a node until SIGTERM or SIGINT, which drain it: requests in flight are
-finished, what they brought is durable. A second signal ends it at once.
+finished, what they brought is durable, and a snapshot spares the next start a
+replay. A second signal ends it at once.
 
-Without any flag it keeps its log under ./data and listens on 127.0.0.1:8080.
+Without any flag it keeps its log and its snapshots under ./data and listens on
+127.0.0.1:8080.
 Settings come from a YAML file (--config, the names below without dashes in
 front), over that from the environment (CREST_ and the name in upper case with
 _ for -), over that from flags.`,
@@ -110,6 +112,8 @@ func nodeConfig(s *settings.Settings, w world) (node.Config, error) {
 	c.MaxAhead = ifGiven(s, "max-ahead", s.MaxAhead)
 	c.MaxCategories = ifGiven(s, "max-categories", s.MaxCategories)
 	c.MaxRegions = ifGiven(s, "max-regions", s.MaxRegions)
+	c.Store, c.S3Endpoint, c.S3Region = s.Store, s.S3Endpoint, s.S3Region
+	c.SnapshotPolicy.Every, c.LogRetention = s.SnapshotEvery, s.LogRetention
 	c.HashKey = key
 	c.KeepUserIDs = s.KeepUserIDs
 	c.Version = versionText()

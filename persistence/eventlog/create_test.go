@@ -36,14 +36,15 @@ func createRestored(fs *persistencetest.FS) error {
 // checkRestored wants a log that has what Create was told and nothing else.
 func checkRestored(t *testing.T, l *eventlog.Log) {
 	t.Helper()
-	ends := make(messages.Position, testPartitions)
+	ends, begins := make(messages.Position, testPartitions), make(messages.Position, testPartitions)
 	l.Ends(ends)
+	l.Begins(begins)
 	if l.Identity() != restored || l.LastStamp() != restoredStamp || l.Stats().Frames != 0 {
 		t.Errorf("identity %+v, last stamp %d, %d frames", l.Identity(), l.LastStamp(), l.Stats().Frames)
 	}
 	for p, end := range ends {
-		if end != restoredStarts[p] {
-			t.Errorf("partition %d ends at %d, want %d", p, end, restoredStarts[p])
+		if end != restoredStarts[p] || begins[p] != end {
+			t.Errorf("partition %d begins at %d and ends at %d, want %d", p, begins[p], end, restoredStarts[p])
 		}
 	}
 }

@@ -104,7 +104,8 @@ func TestStatus(t *testing.T) {
 		Node: "n1", Role: "single", Version: "1.0", Started: noon.Add(-time.Hour), UptimeSec: 3600, EngineTime: &at, Ready: true,
 		Settings: api.Settings{Clock: "wall", Partitions: 2, DedupWindow: "10m", MaxAhead: "5m", MaxCategories: 64, MaxRegions: 512},
 		Boards:   3, LagRecords: 1234, Budget: []api.Share{{Part: "engine", LimitBytes: 512 << 20, UsedBytes: 100 << 20}, {Part: "dedup", LimitBytes: 256 << 20}},
-		Error: api.Error{ErrorBound: "±0%"},
+		Error:     api.Error{ErrorBound: "±0%"},
+		Snapshots: api.SnapshotStatus{Taken: 12, UncoveredEntries: 3_456_789},
 		Partitions: []api.PartitionStatus{
 			{NumberedLedger: api.NumberedLedger{PartitionLedger: api.PartitionLedger{Counted: 1_000_000, Duplicates: 3}}, Topics: 500, Rows: 2500, Memory: api.Memory{Rows: 1 << 20, Dedup: 1 << 10}},
 			{NumberedLedger: api.NumberedLedger{Partition: 1}, RegionsFolded: true},
@@ -113,6 +114,7 @@ func TestStatus(t *testing.T) {
 	golden(t, "status", screen.Status(s, 0, false))
 	s.Ready, s.Reason, s.EngineTime, s.Epsilon, s.Delta = false, "the log is replayed", nil, 0.001, 0.01
 	s.Partitions[1].Failed = "disk"
+	s.Snapshots.LastError = "put x: denied"
 	golden(t, "status-failed", screen.Status(s, 0, false))
 }
 

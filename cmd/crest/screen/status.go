@@ -35,11 +35,21 @@ func Status(s *api.Status, width int, color bool) []string {
 		{"error", Cell{Text: errorBound}},
 		{"lag", Cell{Text: Number(s.LagRecords) + " records"}},
 		{"boards", Cell{Text: strconv.Itoa(s.Boards)}},
+		{"snapshots", snapshots(&s.Snapshots)},
 	}, color)
 	if len(s.Budget) > 0 {
 		lines = append(append(lines, ""), budget(s.Budget).Lines(width, color)...)
 	}
 	return append(append(lines, ""), partitions(s.Partitions).Lines(width, color)...)
+}
+
+// snapshots says what a restart would have to replay, or that there are none.
+func snapshots(s *api.SnapshotStatus) Cell {
+	text := fmt.Sprintf("%s taken, %s entries in none yet", Number(s.Taken), Number(s.UncoveredEntries))
+	if s.LastError != "" {
+		return Cell{"failing: " + s.LastError + "; " + text, Red}
+	}
+	return Cell{Text: text}
 }
 
 // budget shows how the memory is split, and what is used.

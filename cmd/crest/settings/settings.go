@@ -2,6 +2,7 @@ package settings
 
 import (
 	"log/slog"
+	"path/filepath"
 	"time"
 
 	"github.com/crestdb/crest/messages"
@@ -27,6 +28,12 @@ type Settings struct {
 
 	MaxBody int64 // bytes of a decoded request; default 16 MiB, at most 1/32 of Memory
 	MinFree int64 // bytes of free disk below which nothing is taken; default 512 MiB
+
+	Store         string        // of snapshots: dir:PATH or s3://BUCKET/PREFIX; default dir:DATA/store
+	S3Endpoint    string        // URL of an S3 server; default AWS's
+	S3Region      string        // default as the AWS tools find it
+	SnapshotEvery time.Duration // an event is in a snapshot after that long; default 10 min
+	LogRetention  time.Duration // the log is kept at least that long; default 1 h
 
 	LogLevel  slog.Level // default info
 	LogFormat string     // text or json; default text
@@ -57,6 +64,8 @@ func Default() Settings {
 		DedupWindow:   log.DedupWindow,
 		MaxAhead:      log.MaxAhead,
 		MinFree:       512 << 20,
+		SnapshotEvery: 10 * time.Minute,
+		LogRetention:  time.Hour,
 		LogLevel:      slog.LevelInfo,
 		LogFormat:     "text",
 	}
@@ -72,7 +81,14 @@ func (s *Settings) deriveDefaults() {
 	if _, ok := s.Given("max-body"); !ok {
 		s.MaxBody = min(16<<20, s.Memory/32)
 	}
+	if _, ok := s.Given("store"); !ok {
+		s.Store = DefaultStore(s.Data)
+	}
 }
+
+// DefaultStore is the store of snapshots of a node that keeps its data there and
+// was given no other.
+func DefaultStore(data string) string { return "dir:" + filepath.Join(data, "store") }
 
 // Given tells whether a setting was given, by its flag's name, and where.
 func (s *Settings) Given(name string) (Origin, bool) {

@@ -27,6 +27,9 @@ func TestDefaultsNeedNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if s.Store != "dir:data/store" || s.LogRetention != time.Hour || s.SnapshotEvery != 10*time.Minute || s.S3Endpoint != "" {
+		t.Errorf("got store %q, retention %v, snapshots every %v, endpoint %q", s.Store, s.LogRetention, s.SnapshotEvery, s.S3Endpoint)
+	}
 	if s.Data != "./data" || s.HTTP != "127.0.0.1:8080" || s.Memory != 1<<30 || s.DedupMemory != 1<<28 || s.Partitions != 16 {
 		t.Errorf("got %+v", s)
 	}
@@ -79,11 +82,22 @@ func TestDefaultsFollowMemory(t *testing.T) {
 	}
 }
 
+func TestTheStoreFollowsTheData(t *testing.T) {
+	s, err := settings.Load(settings.Sources{Environ: []string{"CREST_DATA=/var/crest"}})
+	if err != nil || s.Store != "dir:/var/crest/store" {
+		t.Errorf("got %q, %v", s.Store, err)
+	}
+	if s, err = settings.Load(settings.Sources{Flags: map[string]string{"data": "/var/crest", "store": "dir:/mnt/store"}}); err != nil || s.Store != "dir:/mnt/store" {
+		t.Errorf("got %q, %v", s.Store, err)
+	}
+}
+
 func TestEveryValueIsRead(t *testing.T) {
 	s, err := settings.Load(settings.Sources{Flags: map[string]string{
 		"data": "/var/crest", "http": "0.0.0.0:80", "memory": "4GiB", "dedup-memory": "1.5GiB", "clock": "event", "epsilon": "0.01", "delta": "1e-4",
 		"partitions": "8", "max-categories": "4096", "max-regions": "1000", "dedup-window": "1h", "max-ahead": "0",
 		"max-body": "1MB", "min-free": "0", "log-level": "debug", "log-format": "json", "hash-key-file": "key", "keep-user-ids": "true",
+		"store": "s3://b/p", "s3-endpoint": "http://h:9000", "s3-region": "eu", "snapshot-every": "90s", "log-retention": "2d",
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -92,6 +106,7 @@ func TestEveryValueIsRead(t *testing.T) {
 		Data: "/var/crest", HTTP: "0.0.0.0:80", Memory: 4 << 30, DedupMemory: 3 << 29, Epsilon: 0.01, Delta: 0.0001, Clock: messages.ClockEvent,
 		Partitions: 8, MaxCategories: 4096, MaxRegions: 1000, DedupWindow: time.Hour, MaxAhead: 0,
 		MaxBody: 1e6, MinFree: 0, LogLevel: slog.LevelDebug, LogFormat: "json", HashKeyFile: "key", KeepUserIDs: true,
+		Store: "s3://b/p", S3Endpoint: "http://h:9000", S3Region: "eu", SnapshotEvery: 90 * time.Second, LogRetention: 48 * time.Hour,
 	}
 	got := reflect.ValueOf(*s)
 	for i := range got.NumField() {
@@ -134,6 +149,13 @@ func TestErrorsAreOneClearLine(t *testing.T) {
 		{name: "port", flags: map[string]string{"http": ":80800"}, want: []string{"--http", "HOST:PORT"}},
 		{name: "log level", flags: map[string]string{"log-level": "loud"}, want: []string{"--log-level", "debug, info"}},
 		{name: "log format", flags: map[string]string{"log-format": "xml"}, want: []string{"--log-format", "text or json"}},
+		{name: "store", flags: map[string]string{"store": "/var/store"}, want: []string{"--store", "dir:PATH or s3://BUCKET/PREFIX"}},
+		{name: "store without a folder", environ: []string{"CREST_STORE=dir:"}, want: []string{"CREST_STORE", "dir:PATH"}},
+		{name: "store without a bucket", file: "store: s3://\n", want: []string{"crest.yaml:1", "s3://BUCKET/PREFIX"}},
+		{name: "endpoint", flags: map[string]string{"s3-endpoint": "localhost:9000"}, want: []string{"--s3-endpoint", "http://HOST:PORT"}},
+		{name: "endpoint with a user", flags: map[string]string{"s3-endpoint": "http://u:geheim@h"}, want: []string{"--s3-endpoint", "AWS_ACCESS_KEY_ID"}},
+		{name: "retention", flags: map[string]string{"log-retention": "-1h"}, want: []string{"--log-retention", "0s to 365d"}},
+		{name: "snapshots too often", flags: map[string]string{"snapshot-every": "0"}, want: []string{"--snapshot-every", "1s to 24h"}},
 		{name: "switch", flags: map[string]string{"keep-user-ids": "perhaps"}, want: []string{"--keep-user-ids", "true or false"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -110,6 +110,31 @@ var Table = []*Setting{
 		format: func(s *Settings) string { return FormatSize(s.MinFree) },
 	},
 	{
+		Name: "store", Value: "dir:PATH|s3://BUCKET/PREFIX", Usage: "where snapshots are kept (default dir:DATA/store)",
+		parse:  func(s *Settings, v string) error { s.Store = v; return CheckStore(v) },
+		format: func(s *Settings) string { return s.Store },
+	},
+	{
+		Name: "s3-endpoint", Value: "URL", Usage: "server of a store s3://…, if it is not AWS's; credentials are the AWS_ variables'",
+		parse:  func(s *Settings, v string) error { s.S3Endpoint = v; return CheckEndpoint(v) },
+		format: func(s *Settings) string { return s.S3Endpoint },
+	},
+	{
+		Name: "s3-region", Value: "REGION", Usage: "region of a store s3://…",
+		parse:  text(func(s *Settings) *string { return &s.S3Region }, "a region such as eu-central-1"),
+		format: func(s *Settings) string { return s.S3Region },
+	},
+	{
+		Name: "snapshot-every", Value: "D", Usage: "how long an event may be in no snapshot; much traffic is snapshotted sooner",
+		parse:  duration(func(s *Settings) *time.Duration { return &s.SnapshotEvery }, time.Second, 24*time.Hour),
+		format: func(s *Settings) string { return formatDuration(s.SnapshotEvery) },
+	},
+	{
+		Name: "log-retention", Value: "D", Usage: "how long the log is kept at least; what no snapshot has is always kept",
+		parse:  duration(func(s *Settings) *time.Duration { return &s.LogRetention }, 0, 365*24*time.Hour),
+		format: func(s *Settings) string { return formatDuration(s.LogRetention) },
+	},
+	{
 		Name: "log-level", Value: "L", Usage: "of the node's own log: debug, info, warn or error",
 		parse: func(s *Settings, v string) error {
 			if !slices.Contains([]string{"debug", "info", "warn", "error"}, v) {

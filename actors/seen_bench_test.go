@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"runtime"
@@ -86,15 +87,16 @@ type seenLoad struct {
 	since   [seenPartitions]messages.Micros
 	next    []eventID
 	repeats uint64
+	sealers *Sealers
 }
 
 func newSeenLoad(b *testing.B, rate uint64) *seenLoad {
 	l := &seenLoad{rate: rate, rng: rand.New(rand.NewPCG(1, 1))}
-	sealers := NewSealers(1)
+	l.sealers = NewSealers(1)
 	for p := range l.tables {
 		folder := newFolder(b, b.TempDir())
 		folder.sync = true
-		l.tables[p] = newDedup(seenWindow, folder, sealers)
+		l.tables[p] = newDedup(seenWindow, folder, l.sealers)
 	}
 	return l
 }
@@ -140,8 +142,8 @@ func (l *seenLoad) run(b *testing.B) {
 	runs := 0
 	for _, d := range l.tables {
 		runs += len(d.runs)
-		d.close()
 	}
+	freezing, loading := l.again(b)
 	b.ReportMetric(float64(sum.Nanoseconds())/ids, "ns/id")
 	b.ReportMetric(float64((cpuTime()-cpu).Nanoseconds())/ids, "cpu-ns/id")
 	b.ReportMetric(float64(turns[len(turns)/2].Nanoseconds())/seenTurn, "median-ns/id")
@@ -149,7 +151,43 @@ func (l *seenLoad) run(b *testing.B) {
 	b.ReportMetric(float64(resident)/(1<<20), "resident-MiB")
 	b.ReportMetric(float64(tables)/(1<<20), "tables-MiB")
 	b.ReportMetric(float64(runs)/seenPartitions, "runs/partition")
+	b.ReportMetric(float64(freezing.Microseconds()), "longest-freeze-µs")
+	b.ReportMetric(float64(loading.Milliseconds()), "load-ms")
 }
+
+// again freezes all tables, each at most for as long as freezing says, and
+// loads them one after the other beside their files.
+func (l *seenLoad) again(b *testing.B) (freezing, loading time.Duration) {
+	for p, d := range l.tables {
+		begun := time.Now()
+		frozen := d.freeze()
+		freezing = max(freezing, time.Since(begun))
+		snap := newSnapshot(nil)
+		if err := frozen.save(local{snap}); err != nil {
+			b.Fatal(err)
+		}
+		frozen.release()
+		store, most := d.store, d.ordinal
+		d.close()
+		begun = time.Now()
+		d, err := loadDedup(stored{snap}, store, l.sealers)
+		if err != nil {
+			b.Fatal(err)
+		}
+		loading += time.Since(begun)
+		if d.ordinal != most {
+			b.Errorf("partition %d: %d ids, want %d", p, d.ordinal, most)
+		}
+		d.close()
+		l.tables[p] = nil
+	}
+	return freezing, loading
+}
+
+// local is a snapshot without the runs, which are in files.
+type local struct{ *snapshot }
+
+func (local) Shared(string, func(io.Writer) error) error { return nil }
 
 // turn has d remember ids from n on, and asks for some again.
 func (l *seenLoad) turn(b *testing.B, d *dedup, n, perWindow uint64) {

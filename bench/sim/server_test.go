@@ -61,17 +61,37 @@ func (s *server) start(ctx context.Context) {
 // await waits for a launched node.
 func (s *server) await(ctx context.Context) {
 	s.t.Helper()
+	if err := s.ready(ctx); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// tryStart starts a node that may end before it answers, which ready tells.
+func (s *server) tryStart(ctx context.Context) (node *bench.Node, ready bool) {
+	s.t.Helper()
+	s.launch()
+	err := s.ready(ctx)
+	if err != nil && ctx.Err() != nil {
+		s.t.Fatal(err)
+	}
+	return s.node, err == nil
+}
+
+// ready waits for a launched node, and fails if it ends before.
+func (s *server) ready(ctx context.Context) error {
+	s.t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	addr, err := s.node.Ready(ctx)
 	if err != nil {
-		s.t.Fatal(err)
+		return err
 	}
 	c, err := client.New(addr, client.WithConnections(64), client.WithTimeout(30*time.Second))
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.client.Store(c)
+	return nil
 }
 
 // kill is kill -9.

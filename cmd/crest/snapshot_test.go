@@ -3,9 +3,12 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/crestdb/crest/gateway/api"
@@ -185,4 +188,36 @@ func TestDamagedSnapshotsAreNamedWithWhatToDo(t *testing.T) {
 	crest(t, "serve", "--data", r.data, "--http", "127.0.0.1:0").want(t, 1, "snapshot restore")
 	crest(t, "snapshot", "restore", "--data", r.data, "--partition", "3").want(t, 0, "1 partition restored")
 	crest(t, "snapshot", "ls", "--data", r.data).want(t, 0)
+}
+
+// Flags and environment reach the S3 server: where it is, the bucket in the
+// path, and the region that requests are signed for.
+func TestStoresInS3AreAskedAsTold(t *testing.T) {
+	t.Setenv("AWS_ACCESS_KEY_ID", "id")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
+	var mu sync.Mutex
+	var asked []string
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		asked = append(asked, r.URL.Path+" "+r.URL.Query().Get("prefix")+" "+r.Header.Get("Authorization"))
+		mu.Unlock()
+		fmt.Fprint(w, `<?xml version="1.0"?><ListBucketResult><Name>snaps</Name><KeyCount>0</KeyCount><IsTruncated>false</IsTruncated></ListBucketResult>`)
+	}))
+	defer srv.Close()
+	for _, c := range []struct {
+		args, environ []string
+	}{
+		{args: []string{"--store", "s3://snaps/crest", "--s3-endpoint", srv.URL, "--s3-region", "eu-test"}},
+		{environ: []string{"CREST_STORE=s3://snaps/crest", "CREST_S3_ENDPOINT=" + srv.URL, "CREST_S3_REGION=eu-test"}},
+	} {
+		mu.Lock()
+		asked = nil
+		mu.Unlock()
+		crestIn(t.Context(), "", c.environ, append([]string{"snapshot", "ls"}, c.args...)...).want(t, 0, "s3://snaps/crest: 0 snapshots of 0 partitions")
+		mu.Lock()
+		if len(asked) != 1 || !strings.HasPrefix(asked[0], "/snaps crest/") && !strings.HasPrefix(asked[0], "/snaps/ crest/") || !strings.Contains(asked[0], "/eu-test/s3/") {
+			t.Errorf("asked %q", asked)
+		}
+		mu.Unlock()
+	}
 }

@@ -146,7 +146,7 @@ func (d *dedup) seenID(id eventID) (bool, error) {
 	for i := seen.Next(d.filters, &p, 0); i < len(d.filters); i = seen.Next(d.filters, &p, i+1) {
 		switch found, err := d.runs[i].Has(id, d.runs[i].in, &d.block); {
 		case err != nil:
-			d.fail(d.runs[i].name, err)
+			d.fail(err)
 			return false, d.err
 		case found:
 			return true, nil

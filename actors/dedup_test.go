@@ -333,12 +333,9 @@ func fillRuns(t *testing.T, store *folder) (*dedup, []eventID, string) {
 	return d, ids, filepath.Join(store.dir, d.runs[0].name)
 }
 
-// TestADamagedRunStopsThePartition: it names the file; no id is denied, then
-// or later, and a snapshot does not take the damage along.
-func TestADamagedRunStopsThePartition(t *testing.T) {
-	store := newFolder(t, t.TempDir())
-	d, ids, path := fillRuns(t, store)
-	defer d.close()
+// damage changes two bytes of a file.
+func damage(t *testing.T, path string) {
+	t.Helper()
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -349,6 +346,30 @@ func TestADamagedRunStopsThePartition(t *testing.T) {
 	if err := file.Close(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestMergingADamagedRunStopsThePartition: the error names the damaged file,
+// not only the one that was to be made, and says what to do.
+func TestMergingADamagedRunStopsThePartition(t *testing.T) {
+	d, _, path := fillRuns(t, newFolder(t, t.TempDir()))
+	defer d.close()
+	damage(t, path)
+	err := d.advance(messages.Day + messages.Hour/2)
+	for err == nil && d.sealing != nil {
+		<-d.sealing.done
+		err = d.poll()
+	}
+	if !errors.Is(err, seen.ErrDamaged) || !strings.Contains(err.Error(), filepath.Base(path)) || !strings.Contains(err.Error(), "remove that file") {
+		t.Errorf("a damaged run was merged: %v", err)
+	}
+}
+
+// TestADamagedRunStopsThePartition: it names the file; no id is denied, then
+// or later, and a snapshot does not take the damage along.
+func TestADamagedRunStopsThePartition(t *testing.T) {
+	d, ids, path := fillRuns(t, newFolder(t, t.TempDir()))
+	defer d.close()
+	damage(t, path)
 	for range 2 {
 		if _, err := d.seenID(ids[0]); !errors.Is(err, seen.ErrDamaged) || !strings.Contains(err.Error(), filepath.Base(path)) {
 			t.Errorf("an id in a damaged run: %v", err)

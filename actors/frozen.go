@@ -76,7 +76,7 @@ func (f *frozenDedup) save(w messages.PartWriter) error {
 		for _, r := range g.runs {
 			err := w.Shared(dedupRunPart+r.name, func(w io.Writer) error { return seen.Copy(w, r.Run, r.in) })
 			if err != nil {
-				return fmt.Errorf("save run of ids %s: %w", r.name, err)
+				return fmt.Errorf("save the table of ids: %w", err)
 			}
 		}
 	}

@@ -207,9 +207,7 @@ func (d *dedup) take() {
 		r.release()
 	}
 	if s.err != nil {
-		if d.err == nil {
-			d.err = s.err
-		}
+		d.fail(s.err)
 		return
 	}
 	switch g := s.generation; {
@@ -230,11 +228,15 @@ func (d *dedup) take() {
 	d.seal()
 }
 
-// fail notes the error of a run, if it is the first one.
-func (d *dedup) fail(name string, err error) {
-	if d.err == nil {
-		d.err = fmt.Errorf("run of ids %s: %w", name, err)
+// fail notes an error of a run, if it is the first one.
+func (d *dedup) fail(err error) {
+	if d.err != nil {
+		return
 	}
+	if errors.Is(err, seen.ErrDamaged) && d.store != nil {
+		err = fmt.Errorf("%w; remove that file and start the node again: it is made anew from the snapshot and the log", err)
+	}
+	d.err = err
 }
 
 // close ends the goroutine, waits for it, and closes the files. They stay: a

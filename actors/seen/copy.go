@@ -28,7 +28,7 @@ func (h Header) chunk(b, end int, in ReaderAt, buf []byte) ([]byte, error) {
 	_, _, last := h.place(end - 1)
 	buf = buf[:(end-1-b)*BlockBytes+last]
 	if n, err := in.ReadAt(buf, int64(b)*BlockBytes); n < len(buf) {
-		return nil, fmt.Errorf("read %d blocks from %d on: %w", end-b, b, err)
+		return nil, fmt.Errorf("read %d blocks of run %s from %d on: %w", end-b, h.Name(), b, err)
 	}
 	for i := b; i < end; i++ {
 		if _, err := h.checked(i, buf[(i-b)*BlockBytes:]); err != nil {

@@ -75,7 +75,7 @@ func (h Header) block(b int, in ReaderAt, buf []byte) ([]byte, error) {
 	_, _, size := h.place(b)
 	buf = buf[:size]
 	if n, err := in.ReadAt(buf, int64(b)*BlockBytes); n < size {
-		return nil, fmt.Errorf("read block %d: %w", b, err)
+		return nil, fmt.Errorf("read block %d of run %s: %w", b, h.Name(), err)
 	}
 	return h.checked(b, buf)
 }
@@ -85,7 +85,7 @@ func (h Header) checked(b int, buf []byte) ([]byte, error) {
 	_, start, size := h.place(b)
 	body := buf[:size-sumBytes]
 	if sum(b, body) != binary.LittleEndian.Uint32(buf[size-sumBytes:]) {
-		return nil, fmt.Errorf("%w: block %d at byte %d does not have its checksum", ErrDamaged, b, int64(b)*BlockBytes)
+		return nil, fmt.Errorf("%w: block %d of %s, at byte %d, does not have its checksum", ErrDamaged, b, h.Name(), int64(b)*BlockBytes)
 	}
 	return body[start:], nil
 }

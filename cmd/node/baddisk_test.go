@@ -139,6 +139,13 @@ func (d *badDisk) Create(name string) (persistence.File, error) {
 	return &badFile{f, d, name}, err
 }
 
+func (d *badDisk) OpenRead(name string) (persistence.File, error) {
+	if err := d.do("read", name); err != nil {
+		return nil, err
+	}
+	return d.OS.OpenRead(name)
+}
+
 func (d *badDisk) OpenWrite(name string) (persistence.File, error) {
 	if err := d.do("open", name); err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ import (
 
 	"github.com/crestdb/crest/gateway/client"
 	"github.com/crestdb/crest/persistence/reserve"
+	"github.com/crestdb/crest/persistence/snapshot"
 )
 
 // TestAFailingStoreStopsSnapshotsAndNothingElse has every kind of operation on
@@ -313,7 +314,7 @@ func TestASnapshotThatDoesNotFitLeavesNothingBehind(t *testing.T) {
 	cfg, disk, _ := faulty(t, 256<<20)
 	one := 1
 	cfg.Partitions = &one
-	n := runOn(t, cfg, Ground{Log: diskSpace(disk)})
+	n := runOn(t, cfg, Ground{Log: diskSpace(disk), Snapshots: func(c *snapshot.Config) { c.ObjectBytes = 8 << 10 }})
 	var b strings.Builder
 	rng := rand.New(rand.NewPCG(1, 1))
 	for range 20_000 { // names that cannot be compressed below 160 KiB

@@ -58,9 +58,11 @@ func faulty(t *testing.T, room int64) (Config, *badDisk, *heard) {
 	cfg.FS, cfg.Reserve = d, 0
 	two := 2
 	cfg.Partitions = &two
-	cfg.Logger = slog.New(slog.NewTextHandler(h, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	cfg.Logger = logTo(h)
 	return cfg, d, h
 }
+
+func logTo(h *heard) *slog.Logger { return slog.New(slog.NewTextHandler(h, nil)) }
 
 func smallSegments(c *eventlog.Config) { c.SegmentBytes = 16 << 10 }
 

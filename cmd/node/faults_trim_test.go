@@ -159,10 +159,13 @@ func TestTheLogIsTrimmedBehindThreeSnapshotsAndTheRetention(t *testing.T) {
 			r.cfg.SnapshotPolicy.Every, r.cfg.SnapshotPolicy.Lag = 1000*time.Hour, 1<<60
 			r.kept = make([][]messages.Offset, three)
 			r.open()
+			rare := 1 + 8*int(seed%2) // with few snapshots the log is long before there are three
 			for range 150 {
 				switch r.rng.IntN(12) {
 				case 0, 1:
-					r.snapshot()
+					if r.rng.IntN(rare) == 0 {
+						r.snapshot()
+					}
 				case 2:
 					time.Sleep(time.Duration(r.rng.IntN(int(time.Minute))))
 				case 3:
@@ -267,7 +270,9 @@ func TestATrimmedLogIsNotCountedWithoutItsSnapshots(t *testing.T) {
 		t.Helper()
 		n, err := newNode(cfg, ground)
 		if err == nil {
-			err = n.Run(t.Context())
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			err = n.Run(ctx)
 		}
 		if err == nil {
 			t.Fatalf("%s: started", name)

@@ -19,6 +19,9 @@ type Node struct {
 	core     *Core
 	listener net.Listener
 	ready    chan struct{}
+	// gone is closed once nothing of a node that was run is left: with Run's
+	// return, or later where a store hung.
+	gone chan struct{}
 
 	readyOnce sync.Once
 }
@@ -49,7 +52,7 @@ func newNode(cfg Config, ground Ground) (*Node, error) {
 		cfg.Logger.Info("connections are bounded by the limit of open files", "connections", core.connections, "files", openFiles())
 	}
 	core.reserve.Keep()
-	return &Node{core: core, listener: ln, ready: make(chan struct{})}, nil
+	return &Node{core: core, listener: ln, ready: make(chan struct{}), gone: make(chan struct{})}, nil
 }
 
 // Addr is the HTTP address that the node listens on.

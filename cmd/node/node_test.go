@@ -42,10 +42,7 @@ func runOn(t *testing.T, cfg Config, ground Ground) *running {
 	done := make(chan error, 1)
 	go func() { done <- n.Run(ctx) }()
 	stopped := false
-	c, err := client.New("http://" + n.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := newClient(t, n.Addr())
 	r := &running{Node: n, Client: c, stop: func() error {
 		if stopped {
 			return nil
@@ -68,6 +65,15 @@ func runOn(t *testing.T, cfg Config, ground Ground) *running {
 		t.Fatal("node is not ready after 20 s")
 	}
 	return r
+}
+
+func newClient(t *testing.T, addr string) *client.Client {
+	t.Helper()
+	c, err := client.New("http://" + addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 func (r *running) send(t *testing.T, ndjson, key string) string {

@@ -13,20 +13,29 @@ const logTimeout = 5 * time.Second
 // for that and no longer: a store that hangs cannot be told to stop. Then false
 // is returned, and the core is nobody's any more.
 func (n *Node) begin(ctx context.Context) (bool, error) {
-	started := make(chan error, 1)
-	go func() { started <- n.core.Start() }()
+	started, late := make(chan error), make(chan struct{})
+	go func() {
+		err := n.core.Start()
+		select {
+		case started <- err:
+		case <-late:
+			_ = n.core.Close() // nobody is left to tell
+			close(n.gone)
+		}
+	}()
 	select {
 	case err := <-started:
 		return true, err
 	case <-ctx.Done():
 	}
-	late := time.NewTimer(n.core.cfg.StopTimeout)
-	defer late.Stop()
+	patience := time.NewTimer(n.core.cfg.StopTimeout)
+	defer patience.Stop()
 	select {
 	case err := <-started:
 		return true, err
-	case <-late.C:
+	case <-patience.C:
 	}
+	close(late)
 	n.core.cfg.Logger.Error("the node stops while it loads its snapshots: their store hangs; nothing is lost", "waited", n.core.cfg.StopTimeout)
 	return false, nil
 }
@@ -37,6 +46,7 @@ func (n *Node) begin(ctx context.Context) (bool, error) {
 func (n *Node) end() error {
 	ended := make(chan error, 1)
 	go func() {
+		defer close(n.gone)
 		n.core.LastSnapshot()
 		ended <- n.core.Close()
 	}()
@@ -47,7 +57,7 @@ func (n *Node) end() error {
 		return err
 	case <-late.C:
 	}
-	n.core.cfg.Logger.Error("the node stops without its last snapshots: their store hangs; nothing that was acknowledged is lost, the next start replays more of the log",
+	n.core.cfg.Logger.Error("the node stops before its last snapshots are done: the store or a disk hangs; nothing that was acknowledged is lost, the next start replays more of the log",
 		"waited", n.core.cfg.StopTimeout+logTimeout)
 	closed := make(chan error, 1)
 	go func() { closed <- n.core.log.Close() }()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"hash/fnv"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -248,11 +247,4 @@ func (s *sim) now() messages.Micros {
 		return s.latest
 	}
 	return s.core.Now()
-}
-
-// hash of a text, for transcripts.
-func hash(text string) uint64 {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(text))
-	return h.Sum64()
 }

@@ -13,7 +13,6 @@ type promises struct {
 	window messages.Micros
 	claims map[string]*claim // by what makes an event the same
 	topics map[string][]*claim
-	order  []*claim
 }
 
 // claim is one event with all the attempts to have it counted: those that share

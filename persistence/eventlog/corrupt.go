@@ -14,7 +14,11 @@ type CorruptError struct {
 }
 
 func (e *CorruptError) Error() string {
-	return fmt.Sprintf("%s is damaged at byte %d: %s; crest log verify tells what is lost", e.File, e.Byte, e.Reason)
+	advice := "crest log verify tells what is lost"
+	if e.File == metaName { // without it nothing can be told
+		advice = "put it back from a backup of the data folder; the rest of the log is as it was"
+	}
+	return fmt.Sprintf("%s is damaged at byte %d: %s; %s", e.File, e.Byte, e.Reason, advice)
 }
 
 // VersionError says that a file is of a later format than this program knows.

@@ -12,6 +12,7 @@ import (
 	"github.com/crestdb/crest/actors/actorstest"
 	"github.com/crestdb/crest/messages"
 	"github.com/crestdb/crest/persistence/eventlog"
+	"github.com/crestdb/crest/persistence/persistencetest"
 )
 
 // oracle reads the log as it comes, keeps all that it has read, and counts it in
@@ -89,7 +90,7 @@ func (o *oracle) read(ctx context.Context, log *eventlog.Log, p messages.Partiti
 		err := log.Read(ctx, p, from, &b)
 		if err != nil {
 			// The end of a life shows as a stop, or as a disk that is gone.
-			if ctx.Err() == nil && !errors.Is(err, messages.ErrStopped) {
+			if ctx.Err() == nil && !errors.Is(err, messages.ErrStopped) && !errors.Is(err, persistencetest.ErrPowerOff) {
 				o.complain("partition %d cannot be read at offset %d: %v", p, from, err)
 			}
 			return

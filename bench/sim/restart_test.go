@@ -58,7 +58,11 @@ func TestRestart(t *testing.T) {
 		if got.Epoch = want.Epoch; got != want {
 			t.Errorf("%s the ledger says %+v, before %+v", what, got, want)
 		}
-		t.Logf("%s: ready after %v", what, ready.Round(time.Millisecond))
+		u, err := s.node.Usage()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s: ready after %v, with %v of CPU time and %d MB resident at most", what, ready.Round(time.Millisecond), u.CPU, u.Peak>>20)
 		for _, words := range []string{"snapshots loaded", "log replayed"} {
 			for _, line := range saying(s.node.Log(), words) {
 				_, line, _ = strings.Cut(line, "msg=")

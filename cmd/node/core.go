@@ -133,7 +133,7 @@ func (c *Core) Start() error {
 	}
 	c.engine = engine
 	id := c.log.Identity()
-	c.edge, err = gateway.New(c.gatewayConfig(), &id, &door{c.log, c.ids}, engine)
+	c.edge, err = gateway.New(c.gatewayConfig(), &id, c.log, engine)
 	return err
 }
 
@@ -142,6 +142,14 @@ func (c *Core) Start() error {
 func (c *Core) Log() *eventlog.Log     { return c.log }
 func (c *Core) Engine() *actors.Engine { return c.engine }
 func (c *Core) Edge() *gateway.Server  { return c.edge }
+
+// takes is nil while events are taken, else why they are not.
+func (c *Core) takes() error {
+	if err := c.log.Err(); err != nil {
+		return err
+	}
+	return c.ids.err()
+}
 
 // Now is the node clock.
 func (c *Core) Now() messages.Micros { return c.clock.Now() }

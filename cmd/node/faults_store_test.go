@@ -308,6 +308,26 @@ func TestAFullDiskGivesTheReserveUp(t *testing.T) {
 	}
 }
 
+// TestARoomGivenUpIsNotRoomForEvents: what the reserve has given up does not
+// count as free space, or events would fill it.
+func TestARoomGivenUpIsNotRoomForEvents(t *testing.T) {
+	cfg, disk, _ := faulty(t, 64<<20)
+	cfg.MinFree, cfg.Reserve = 8<<20, 4<<20
+	n := runOn(t, cfg, Ground{Log: diskSpace(disk)})
+	if !n.core.reserve.GiveUp("a test", syscall.ENOSPC) {
+		t.Fatal("there is no reserve")
+	}
+	for _, c := range []struct {
+		free  int64
+		taken bool
+	}{{12<<20 - 1, false}, {12 << 20, true}, {9 << 20, false}} {
+		disk.setFree(c.free)
+		await(t, fmt.Sprintf("with %d bytes free events are taken: %t", c.free, c.taken), func() bool {
+			return (n.core.log.Err() == nil) == c.taken
+		})
+	}
+}
+
 // TestASnapshotThatDoesNotFitLeavesNothingBehind fails snapshots for lack of
 // room, again and again: what they wrote must not take the room that is left.
 func TestASnapshotThatDoesNotFitLeavesNothingBehind(t *testing.T) {

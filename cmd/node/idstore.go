@@ -1,7 +1,6 @@
 package node
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +14,6 @@ import (
 	"github.com/crestdb/crest/actors"
 	"github.com/crestdb/crest/messages"
 	"github.com/crestdb/crest/persistence"
-	"github.com/crestdb/crest/persistence/eventlog"
 	"github.com/crestdb/crest/persistence/reserve"
 	"github.com/crestdb/crest/persistence/runs"
 )
@@ -23,7 +21,7 @@ import (
 // idStores keeps the partitions' runs of event ids. A run that cannot be
 // written is no reason to fail its partition: its ids are in memory until it is
 // there, and a new file can be tried as often as need be. So it is, and meanwhile
-// the door is shut: no events are taken, what is counted can be asked for.
+// no events are taken; what is counted can be asked for.
 type idStores struct {
 	fs      persistence.FS
 	dir     string
@@ -159,25 +157,4 @@ func (t *tap) Write(b []byte) (int, error) {
 		t.err = err
 	}
 	return n, err
-}
-
-// door is the log as the edge has it: shut while event ids cannot be written.
-type door struct {
-	*eventlog.Log
-	ids *idStores
-}
-
-func (d *door) Append(ctx context.Context, f *messages.Frame, pos messages.Position) error {
-	if err := d.ids.err(); err != nil {
-		return err
-	}
-	return d.Log.Append(ctx, f, pos)
-}
-
-// Err is why no events are taken, nil if they are.
-func (d *door) Err() error {
-	if err := d.Log.Err(); err != nil {
-		return err
-	}
-	return d.ids.err()
 }

@@ -23,7 +23,7 @@ func (c *Core) gatewayConfig() gateway.Config {
 		Role:    "single",
 		Version: c.cfg.Version,
 		Started: c.started,
-		Log:     (&door{c.log, c.ids}).Err,
+		Log:     c.takes,
 		Budget:  func() []api.Share { return c.budget() },
 		Samples: c.samples,
 	}

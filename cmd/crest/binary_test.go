@@ -23,12 +23,16 @@ import (
 	"github.com/crestdb/crest/gateway/api"
 )
 
+// binaryDir is the folder of the program, "" until a test has wanted it.
+var binaryDir string
+
 // binary builds the program once.
 var binary = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "crest-test-")
 	if err != nil {
 		return "", err
 	}
+	binaryDir = dir
 	path := filepath.Join(dir, "crest")
 	out, err := exec.Command("go", "build", "-ldflags", "-X main.version=v9.9.9", "-o", path, ".").CombinedOutput()
 	if err != nil {
@@ -39,8 +43,8 @@ var binary = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if path, err := binary(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(path))
+	if binaryDir != "" {
+		_ = os.RemoveAll(binaryDir)
 	}
 	os.Exit(code)
 }

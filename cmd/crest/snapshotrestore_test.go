@@ -8,6 +8,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/crestdb/crest/messages"
+	"github.com/crestdb/crest/persistence/eventlog"
 )
 
 func TestAnOlderSnapshotIsRestoredAndTheLogReplayed(t *testing.T) {
@@ -74,6 +77,7 @@ func makeAnew(t *testing.T, serve []string, restore ...string) {
 	crest(t, again...).want(t, 0, "a log made", "Events that came after the snapshots are not there")
 	crest(t, again...).want(t, 1, "there is a log in", "already")
 	crest(t, "log", "verify", "--data", r.data).want(t, 0, "the log is sound")
+	stampedBehind(t, r.data, r.listed("--store", backup))
 
 	r.serve()
 	got := r.ledger()
@@ -91,6 +95,28 @@ func makeAnew(t *testing.T, serve []string, restore ...string) {
 		}
 		return nil
 	})
+}
+
+// stampedBehind wants a log that stamps no frame before what the snapshots have,
+// though the wall clock were behind it: arrivals never fall.
+func stampedBehind(t *testing.T, data string, snapshots []partitionSnapshots) {
+	t.Helper()
+	var want messages.Micros
+	for _, p := range snapshots {
+		want = max(want, messages.MicrosOf(p.Snapshots[0].Arrival))
+	}
+	cfg := eventlog.DefaultConfig()
+	cfg.Dir, cfg.MinFree = filepath.Join(data, "log"), 0
+	l, err := eventlog.Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := l.LastStamp(); got != want || want == 0 {
+		t.Errorf("the log's last stamp is %v, the largest arrival in the snapshots %v", got, want)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func copyFile(t *testing.T, from, to string) {

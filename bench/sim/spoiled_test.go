@@ -39,7 +39,6 @@ func spoiled(ctx context.Context, t *testing.T, s *server, k *store, topics int)
 	}
 	want := j.look(ctx)
 	j.compare(ctx)
-	n := s.node
 	s.kill()
 	t.Logf("%d snapshots are kept, %d copies of the store", k.sound(ctx), len(k.older))
 	last := k.all(ctx)
@@ -63,7 +62,7 @@ func spoiled(ctx context.Context, t *testing.T, s *server, k *store, topics int)
 			t.Fatalf("%s: the node says\n%s\nwanted\n%s", c.name, got, want)
 		}
 		j.compare(ctx)
-		n = s.node
+		n := s.node
 		s.kill()
 		if loaded(n.Log()) != c.begun {
 			t.Errorf("%s: the node began with a snapshot: %v, want %v\n%s", c.name, !c.begun, c.begun, n.Log())

@@ -49,7 +49,7 @@ func TestAFailingStoreStopsSnapshotsAndNothingElse(t *testing.T) {
 				if disk.failed() == 0 {
 					t.Fatal("nothing failed")
 				}
-				send(150) // more than a segment
+				send(40) // more than a segment
 				if err := s.Client.Ready(t.Context()); err != nil {
 					t.Errorf("readyz: %v", err)
 				}

@@ -64,7 +64,7 @@ func faulty(t *testing.T, room int64) (Config, *badDisk, *heard) {
 
 func logTo(h *heard) *slog.Logger { return slog.New(slog.NewTextHandler(h, nil)) }
 
-func smallSegments(c *eventlog.Config) { c.SegmentBytes = 16 << 10 }
+func smallSegments(c *eventlog.Config) { c.SegmentBytes = 4 << 10 }
 
 // tries sends events with ids one by one and remembers what became of each.
 type tries struct {

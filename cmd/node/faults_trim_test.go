@@ -233,7 +233,7 @@ func TestATrimmedLogIsNotCountedWithoutItsSnapshots(t *testing.T) {
 	old := filepath.Join(t.TempDir(), "old")
 	round := func() {
 		t.Helper()
-		for range 150 {
+		for range 40 {
 			if err := s.one(t); err != nil {
 				t.Fatal(err)
 			}

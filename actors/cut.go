@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/crestdb/crest/actors/window"
@@ -27,7 +28,15 @@ type cut struct {
 	stall  time.Duration // how long the shard froze its table
 	// err says why it never will be; set before frozen is closed.
 	err error
+	// decided is set by whoever comes first: the shard, which then freezes, or
+	// whoever asked, who then waits no longer.
+	decided atomic.Bool
 }
+
+func newCut() *cut { return &cut{frozen: make(chan struct{})} }
+
+// decide tells whether the caller came first.
+func (c *cut) decide() bool { return c.decided.CompareAndSwap(false, true) }
 
 // release asks a shard to let go of a cut that has been saved, or was given up.
 type releaseCut struct{ cut *cut }
@@ -37,10 +46,18 @@ type Freezer interface {
 	Freeze() *window.Frozen
 }
 
-var errNotSaved = errors.New("this shard's state cannot be saved")
+var (
+	errNotSaved = errors.New("this shard's state cannot be saved")
+	errFreezing = errors.New("the shard failed while it froze its state")
+)
 
-// freezeTable completes a cut: the shard has counted its delta.
+// freezeTable completes a cut: the shard has counted its delta. A cut that nobody
+// waits for any more is dropped.
 func (a *shardActor) freezeTable(c *cut, d *window.Delta) {
+	if !c.decide() {
+		c.ingest.dedup.release()
+		return
+	}
 	defer close(c.frozen)
 	f, ok := a.core.(Freezer)
 	if !ok {
@@ -48,7 +65,9 @@ func (a *shardActor) freezeTable(c *cut, d *window.Delta) {
 		return
 	}
 	began := time.Now()
+	c.err = errFreezing // unless it returns
 	c.table = f.Freeze()
+	c.err = nil
 	c.stall = time.Since(began)
 	c.info = messages.SnapshotInfo{Partition: a.partition, Offset: d.Ledger.AppliedOffset, Arrival: d.Arrival, Format: snapshotFormat}
 }

@@ -145,10 +145,10 @@ func (s *snapshotter) next(ctx context.Context) (worked bool, err error) {
 
 // choose is the partition whose turn it is.
 func (s *snapshotter) choose(now time.Time) (chosen messages.Partition, quiet, due bool) {
-	applied := make(messages.Position, len(s.saved))
-	s.progress.applied(applied)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	applied := make(messages.Position, len(s.saved))
+	s.progress.applied(applied) // never behind what is saved by now
 	var all, most uint64
 	oldest := -1
 	for i, saved := range s.saved {
@@ -176,7 +176,7 @@ func (s *snapshotter) moveOn(ctx context.Context, p messages.Partition) error {
 	s.mu.Unlock()
 	if at > 0 {
 		if err := s.store.MoveOn(ctx, p, at); err != nil {
-			return s.failed(p, err)
+			return s.failed(ctx, p, err)
 		}
 	}
 	s.mu.Lock()
@@ -194,15 +194,14 @@ func (s *snapshotter) take(ctx context.Context, p messages.Partition) (taken mes
 		return taken, ctx.Err()
 	}
 	began := time.Now()
-	c, err := s.cut(p)
+	c, err := s.cut(ctx, p)
 	if err != nil {
-		return taken, s.failed(p, err)
+		return taken, s.failed(ctx, p, err)
 	}
 	err = s.store.Save(ctx, c.info, c.save)
-	c.ingest.dedup.release()
-	s.system.tell(s.shards[p], releaseCut{c})
+	s.release(p, c)
 	if err != nil {
-		return taken, s.failed(p, err)
+		return taken, s.failed(ctx, p, err)
 	}
 	taken = messages.Snapshot{Partition: p, Offset: c.info.Offset, Took: time.Since(began), Stall: c.stall}
 	s.mu.Lock()
@@ -214,38 +213,56 @@ func (s *snapshotter) take(ctx context.Context, p messages.Partition) (taken mes
 	return taken, nil
 }
 
-// cut asks a partition to freeze its state and waits until it has.
-// Nothing ends the wait early: a cut that comes when nobody waits would never be
-// released.
-func (s *snapshotter) cut(p messages.Partition) (*cut, error) {
-	c := &cut{frozen: make(chan struct{})}
+// cut asks a partition to freeze its state and waits until it has: at most
+// cutTimeout, since what keeps it from that (a disk that is full or hangs) may
+// pass, and the next one is tried then.
+func (s *snapshotter) cut(ctx context.Context, p messages.Partition) (*cut, error) {
+	c := newCut()
 	s.system.tell(s.ingests[p], c)
 	timeout := time.NewTimer(cutTimeout)
 	defer timeout.Stop()
 	for {
-		changed, failed := s.progress.watch(p)
-		if failed != nil {
-			return nil, failed
+		changed, err := s.progress.watch(p)
+		if err == nil {
+			select {
+			case <-c.frozen:
+				if c.err != nil {
+					c.ingest.dedup.release()
+				}
+				return c, c.err
+			case <-changed:
+				continue
+			case <-ctx.Done():
+				err = ctx.Err()
+			case <-timeout.C:
+				err = fmt.Errorf("it did not come to a cut in %v: it is busy, or waits for a disk", cutTimeout)
+			}
 		}
-		select {
-		case <-c.frozen:
-			return c, c.err
-		case <-changed:
-		case <-timeout.C:
-			// It may come yet, and would then never be released: such a partition is
-			// not well, and says so.
-			err := fmt.Errorf("partition %d did not come to a cut in %v", p, cutTimeout)
-			s.progress.fail(p, err.Error())
-			return nil, err
+		if !c.decide() {
+			<-c.frozen // which the shard is about
+			s.release(p, c)
 		}
+		return nil, err
 	}
 }
 
-// failed accounts for a failure; a partition that somebody else owns stops.
-func (s *snapshotter) failed(p messages.Partition, err error) error {
+// release lets go of a cut that was frozen.
+func (s *snapshotter) release(p messages.Partition, c *cut) {
+	c.ingest.dedup.release()
+	if c.table != nil {
+		s.system.tell(s.shards[p], releaseCut{c})
+	}
+}
+
+// failed accounts for a failure; a partition that somebody else owns stops. That
+// nobody waits any more is no failure of the snapshots.
+func (s *snapshotter) failed(ctx context.Context, p messages.Partition, err error) error {
 	err = fmt.Errorf("snapshot of partition %d: %w", p, err)
-	if errors.Is(err, messages.ErrFenced) {
+	switch {
+	case errors.Is(err, messages.ErrFenced):
 		s.progress.fail(p, err.Error())
+	case ctx.Err() != nil:
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

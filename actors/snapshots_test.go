@@ -212,7 +212,7 @@ func TestASnapshotIsOfTheDeltaItTravelsWith(t *testing.T) {
 	read(r.send(withID("1")))
 	<-core.entered // the first delta is at the shard
 	read(r.send(withID("2")))
-	c := &cut{frozen: make(chan struct{})}
+	c := newCut()
 	r.Engine.system.tell(r.Engine.ingests[0], c)
 	read(r.send(withID("3")))
 	close(core.gate)

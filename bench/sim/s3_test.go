@@ -194,6 +194,8 @@ func warned(ctx context.Context, t *testing.T, s *server, want bool) {
 // refused starts a node that must not start, since its store is down.
 func refused(ctx context.Context, t *testing.T, s *server, g *gateway) {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
 	began := time.Now()
 	n, err := bench.Start(s.bin, s.data, s.flags...)
 	if err != nil {

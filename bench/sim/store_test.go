@@ -131,7 +131,7 @@ func (k *store) spoil(ctx context.Context, rng *rand.Rand) string {
 		if n := len(k.older); n > 0 {
 			i := rng.IntN(n)
 			k.back(ctx, k.older[i])
-			return fmt.Sprintf("copy %d of %d of the store", i+1, n)
+			return fmt.Sprintf("an older copy, %d of %d", i+1, n)
 		}
 	}
 	return "the store as it is"

@@ -18,8 +18,11 @@ import (
 // left, or all of the log, the node starts as if nothing had happened; else it
 // refuses, and starts once they have been put back.
 func (s *sim) damage() {
-	if s.rng.IntN(2) == 0 {
+	switch s.rng.IntN(3) {
+	case 0:
 		s.core.LastSnapshot()
+	case 1:
+		s.pileUp()
 	}
 	whole := s.wholeLog()
 	s.stop(false)
@@ -39,6 +42,18 @@ func (s *sim) damage() {
 		s.fs, s.broken = backup, broken
 		s.reboot()
 	}
+}
+
+// pileUp makes some snapshots with much of the log between them, so that it is
+// trimmed as far as they allow.
+func (s *sim) pileUp() {
+	for range 1 + s.keepRoots {
+		s.burst()
+		s.takeSnapshots()
+		s.pass(11 * time.Minute)
+	}
+	s.sendSome()
+	s.takeSnapshots()
 }
 
 // spoil breaks something, and tells what, and whether a node must start with it.

@@ -30,7 +30,7 @@ var steps = []step{
 	{"disk", 6, (*sim).breakDisk},
 	{"full disk", 2, (*sim).fillDisk},
 	{"store", 5, (*sim).breakStore},
-	{"damage", 3, (*sim).damage},
+	{"damage", 4, (*sim).damage},
 	{"rival", 2, (*sim).rival},
 	{"clock", 3, (*sim).stepClock},
 	{"silence", 3, (*sim).silence},

@@ -287,6 +287,12 @@ func TestAFullDiskGivesTheReserveUp(t *testing.T) {
 	}
 	// Full again while it is stopped: now the reserve pays for the start.
 	s.stopsWith(t, nil)
+	segments, err := filepath.Glob(filepath.Join(cfg.Data, "log", "*.seg"))
+	if err != nil || len(segments) == 0 {
+		t.Fatal(segments, err)
+	}
+	last := segments[len(segments)-1] // with an unfinished write: a new file goes on behind it
+	write(t, last, append(read(t, last), "half a frame"...))
 	disk.setFree(0)
 	s.running = runOn(t, cfg, ground)
 	if v := s.metric(t, "crest_reserve_bytes"); v != 0 {

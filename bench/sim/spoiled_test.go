@@ -102,11 +102,7 @@ func (j *judged) feed(ctx context.Context, n, topics int) {
 		if _, err := j.send(ctx, b); err != nil {
 			j.t.Fatal(err)
 		}
-		for _, l := range b.lines {
-			if err := j.events.AddLine(l); err != nil {
-				j.t.Fatal(err)
-			}
-		}
+		j.add(b)
 		n -= len(b.lines)
 	}
 }

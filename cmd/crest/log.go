@@ -172,7 +172,7 @@ is no damage: nobody was told that it is in the log.`,
 				return err
 			}
 			if len(r.Damage) > 0 {
-				return fmt.Errorf("the log in %s is damaged and a node refuses to start on it: restore the data folder from a copy", l.data)
+				return fmt.Errorf("the log in %s is damaged and a node refuses to start on it: restore the data folder from a copy, or move the log away and have one made behind the snapshots (crest snapshot restore --identity)", l.data)
 			}
 			return nil
 		},

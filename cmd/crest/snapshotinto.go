@@ -51,6 +51,9 @@ func (r *restoring) into(source objectstore.Store, listings []snapshot.Listing) 
 
 // intoNew is a log that is to be made.
 func (r *restoring) intoNew(dir string, source objectstore.Store, listings []snapshot.Listing) (*destination, error) {
+	if left, err := filepath.Glob(filepath.Join(dir, "*.seg")); err != nil || len(left) > 0 {
+		return nil, errors.Join(err, fmt.Errorf("%s has a log, but no %s: put a copy of that file back there, the rest is as it was; or move the folder away to have a log made behind the snapshots (--identity)", dir, eventlog.IdentityFile))
+	}
 	if r.partition >= 0 {
 		return nil, usage("--partition: there is no log in %s, and one that is made needs all partitions", r.data)
 	}

@@ -160,6 +160,20 @@ func TestNothingIsRestoredThatDoesNotFit(t *testing.T) {
 		})
 	}
 	crest(t, "snapshot", "restore", "--data", empty, "--from", storeA).want(t, 2, "there is no log in")
+	// A log that lacks its identity alone needs that, and nothing restored.
+	meta := filepath.Join(b.data, "log", "log.meta")
+	kept := filepath.Join(t.TempDir(), "log.meta")
+	copyFile(t, meta, kept)
+	if err := os.Remove(meta); err != nil {
+		t.Fatal(err)
+	}
+	epoch := b.listed("--data", b.data)[0].Epoch
+	for _, args := range [][]string{nil, {"--identity", kept}} {
+		crest(t, append([]string{"snapshot", "restore", "--data", b.data}, args...)...).want(t, 1, "no log.meta: put a copy of that file back")
+	}
+	if got := b.listed("--data", b.data)[0].Epoch; got != epoch {
+		t.Errorf("a refused restore has changed the store: epoch %d, was %d", got, epoch)
+	}
 	if _, err := os.Stat(empty); err == nil {
 		t.Error("a refused restore has left a data folder")
 	}

@@ -29,7 +29,7 @@ func TestRestoreIntoAnEmptyFolder(t *testing.T) {
 	if err != nil || len(taken.Snapshots) == 0 {
 		t.Fatalf("snapshots on demand: %+v, %v", taken, err)
 	}
-	want, then := j.look(ctx), j.events
+	want, then, after := j.look(ctx), j.events, j.after
 	later := &judged{server: old, rng: rng}
 	lost := later.bulk(ctx, "lost", 100)
 	old.kill()
@@ -39,19 +39,15 @@ func TestRestoreIntoAnEmptyFolder(t *testing.T) {
 	t.Log(out)
 	g.down() // what was copied is enough
 	s.start(ctx)
-	j.server, j.events = s, then
+	j.server, j.events, j.after = s, then, after
 	if got := j.look(ctx); got != want {
 		t.Fatalf("restored, the node says\n%s\nwanted\n%s", got, want)
 	}
 	j.compare(ctx)
 
 	// An id of before the snapshot is known; one of behind it is new.
-	if _, err := s.send(ctx, known); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.send(ctx, lost); err != nil {
-		t.Fatal(err)
-	}
+	j.take(ctx, known)
+	j.take(ctx, lost)
 	j.add(lost)
 	j.compare(ctx)
 	s.kill()
@@ -64,11 +60,19 @@ func TestRestoreIntoAnEmptyFolder(t *testing.T) {
 func (j *judged) bulk(ctx context.Context, name string, n int) *batch {
 	j.t.Helper()
 	b := (&sender{name: name, rng: j.rng}).bulk(n)
-	if _, err := j.send(ctx, b); err != nil {
-		j.t.Fatal(err)
-	}
+	j.take(ctx, b)
 	j.add(b)
 	return b
+}
+
+// take sends a batch, and has later answers cover it.
+func (j *judged) take(ctx context.Context, b *batch) {
+	j.t.Helper()
+	answer, err := j.send(ctx, b)
+	if err != nil {
+		j.t.Fatal(err)
+	}
+	j.after = answer.Position
 }
 
 // add writes down an acknowledged batch.

@@ -77,7 +77,8 @@ type judged struct {
 	rng    *rand.Rand
 	events truth.Events
 	sent   int
-	exact  bool // there is memory for everything
+	after  string // position of the last that was sent
+	exact  bool   // there is memory for everything
 }
 
 // feed sends n events with ids: half of them of 200 topics, the rest of all.
@@ -99,9 +100,7 @@ func (j *judged) feed(ctx context.Context, n, topics int) {
 			l.WriteString("}\n")
 			b.lines, b.body = append(b.lines, l.Bytes()), append(b.body, l.Bytes()...)
 		}
-		if _, err := j.send(ctx, b); err != nil {
-			j.t.Fatal(err)
-		}
+		j.take(ctx, b)
 		j.add(b)
 		n -= len(b.lines)
 	}
@@ -109,7 +108,7 @@ func (j *judged) feed(ctx context.Context, n, topics int) {
 
 // comparison is a fresh one with the node that runs now.
 func (j *judged) comparison() *comparison {
-	return &comparison{t: j.t, client: j.client.Load(), events: &j.events, rng: j.rng, exact: j.exact, cells: []messages.Cell{{}, {Region: "IN"}}}
+	return &comparison{t: j.t, client: j.client.Load(), events: &j.events, rng: j.rng, after: j.after, exact: j.exact, cells: []messages.Cell{{}, {Region: "IN"}}}
 }
 
 // compare holds the node's answers against what it was sent.

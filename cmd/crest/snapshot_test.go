@@ -190,6 +190,45 @@ func TestDamagedSnapshotsAreNamedWithWhatToDo(t *testing.T) {
 	crest(t, "snapshot", "ls", "--data", r.data).want(t, 0)
 }
 
+// What the store itself notices, without looking into an object, is damage like
+// any other: named, and got over in the same way.
+func TestObjectsThatAreCutAreDamageLikeAnyOther(t *testing.T) {
+	r := newSnapshotRig(t)
+	r.send(1, true)
+	r.send(2, true)
+	want := r.ledger()
+	r.stop()
+	store := filepath.Join(r.data, "store")
+	all := r.listed("--data", r.data)
+	log := all[0].Log
+	cut := func(pattern string) string {
+		t.Helper()
+		path := objects(t, store, log+pattern)[0]
+		info, err := os.Stat(path)
+		if err == nil {
+			err = os.Truncate(path, info.Size()-5)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return "damage: " + strings.ReplaceAll(filepath.Base(path), "+", "/")
+	}
+	root, part, manifest := cut("/0001/"+all[1].Snapshots[0].Root), cut("/0002/*.part"), cut("/0003/manifest")
+	rootOfLost := cut("/0003/" + all[3].Snapshots[0].Root)
+	crest(t, "snapshot", "verify", "--data", r.data).want(t, 1, root, part, manifest, "bytes of")
+	crest(t, "snapshot", "ls", "--data", r.data).want(t, 1, log[:8], "crest snapshot verify")
+	crest(t, "serve", "--data", r.data, "--http", "127.0.0.1:0").want(t, 1, "`crest snapshot restore` makes a manifest")
+	crest(t, "snapshot", "restore", "--data", r.data).want(t, 0, "4 partitions restored")
+	after := r.listed("--data", r.data)
+	if after[3].Snapshots[0].Root != all[3].Snapshots[1].Root || after[1].Snapshots[0].Root != all[1].Snapshots[1].Root {
+		t.Errorf("restored %+v and %+v; of the damaged %s the one before is wanted", after[1].Snapshots, after[3].Snapshots, rootOfLost)
+	}
+	r.serve()
+	if got := r.ledger().Total; got.StateDigest != want.Total.StateDigest || got.Counted != want.Total.Counted {
+		t.Errorf("ledger %+v, want %+v", got, want.Total)
+	}
+}
+
 // Flags and environment reach the S3 server: where it is, the bucket in the
 // path, and the region that requests are signed for.
 func TestStoresInS3AreAskedAsTold(t *testing.T) {

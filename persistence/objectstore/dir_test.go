@@ -1,6 +1,7 @@
 package objectstore_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -195,6 +196,11 @@ func TestDamagedObjectsAreRefused(t *testing.T) {
 		for i, err := range []error{err, err2, err3, err4} {
 			if class(err) != "another error" || !strings.Contains(err.Error(), "a/b: ") {
 				t.Errorf("%s, operation %d: %v", name, i, err)
+			}
+			// The next four bytes are the format's version, which may be a later one.
+			later := len(b) >= 40 && !bytes.Equal(b[8:12], whole[8:12]) && bytes.HasPrefix(b, whole[:8])
+			if errors.Is(err, objectstore.ErrDamaged) == later {
+				t.Errorf("%s, operation %d: %v, want it damaged: %v", name, i, err, !later)
 			}
 		}
 	}

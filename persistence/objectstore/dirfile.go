@@ -62,14 +62,14 @@ func (h *header) encode() []byte {
 func decodeHeader(b []byte, key string) (header, error) {
 	var h header
 	if len(b) != headerBytes || string(b[:8]) != headerMagic {
-		return h, errors.New("damaged: not an object's file")
+		return h, fmt.Errorf("%w: not an object's file", ErrDamaged)
 	}
 	if v := binary.LittleEndian.Uint32(b[8:]); v != headerFormat {
 		return h, fmt.Errorf("format version %d: this program reads %d", v, headerFormat)
 	}
 	sum := binary.LittleEndian.Uint32(b[headerChecked:])
 	if sum != headerSum(b[:headerChecked], key) {
-		return h, errors.New("damaged: the header does not fit its checksum, or is another object's")
+		return h, fmt.Errorf("%w: the header does not fit its checksum, or is another object's", ErrDamaged)
 	}
 	copy(h.nonce[:], b[12:])
 	h.size, h.sum = int64(binary.LittleEndian.Uint64(b[28:])), sum
@@ -89,7 +89,7 @@ func readHeader(f persistence.File, key string) (header, error) {
 	}
 	h, err := decodeHeader(b, key)
 	if err == nil && h.size != size-headerBytes {
-		err = fmt.Errorf("damaged: %d bytes of %d are there", size-headerBytes, h.size)
+		err = fmt.Errorf("%w: %d bytes of %d are there", ErrDamaged, size-headerBytes, h.size)
 	}
 	if err != nil {
 		return header{}, err

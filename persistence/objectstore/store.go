@@ -65,6 +65,9 @@ var (
 	ErrNotFound = errors.New("no such object")
 	ErrExists   = errors.New("the object exists")
 	ErrChanged  = errors.New("the object has changed")
+	// ErrDamaged: what is there is not what was put, and has no version. Get and
+	// the conditional puts of a store that notices wrap it; Put replaces it.
+	ErrDamaged = errors.New("damaged")
 )
 
 // MaxKey is the length of the longest key in bytes: a file's name in a folder,

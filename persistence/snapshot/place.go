@@ -36,9 +36,12 @@ func (p *place) damage(name string, reason error) error {
 }
 
 // manifest reads the manifest and its version: objectstore.ErrNotFound if there
-// is none, a DamageError with its version if it cannot be used.
+// is none, a DamageError with its version (if it has one) if it cannot be used.
 func (p *place) manifest(ctx context.Context) (*manifest, objectstore.Version, error) {
 	b, v, err := p.objects.Get(ctx, p.key(manifestName))
+	if errors.Is(err, objectstore.ErrDamaged) {
+		return nil, "", p.damage(manifestName, err)
+	}
 	if err != nil {
 		return nil, "", err
 	}
@@ -83,6 +86,8 @@ func (p *place) whole(ctx context.Context, name string, size int64) ([]byte, err
 	switch {
 	case errors.Is(err, objectstore.ErrNotFound):
 		return nil, p.damage(name, errMissing)
+	case errors.Is(err, objectstore.ErrDamaged):
+		return nil, p.damage(name, err)
 	case err != nil:
 		return nil, err
 	case int64(len(b)) > size:

@@ -127,6 +127,10 @@ func (p *place) rebuild(ctx context.Context) (*manifest, error) {
 	var errs []error
 	for _, n := range names {
 		b, _, err := p.objects.Get(ctx, p.key(n.String()))
+		if errors.Is(err, objectstore.ErrDamaged) {
+			errs = append(errs, p.damage(n.String(), err))
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -162,6 +166,9 @@ func (p *place) install(ctx context.Context, m *manifest, v objectstore.Version,
 	m.Epoch++
 	m.Owner, m.Write, m.Written = owner, 1, time.Now().UTC().Truncate(time.Second)
 	_, err := p.putManifest(ctx, m, v)
+	if errors.Is(err, objectstore.ErrDamaged) {
+		err = p.replaceDamaged(ctx, m)
+	}
 	if err == nil {
 		return nil
 	}
@@ -172,6 +179,16 @@ func (p *place) install(ctx context.Context, m *manifest, v objectstore.Version,
 	}
 	if errors.Is(err, objectstore.ErrChanged) || errors.Is(err, objectstore.ErrExists) {
 		return fmt.Errorf("its owner has changed the manifest meanwhile; stop it, or try again: %w", err)
+	}
+	return err
+}
+
+// replaceDamaged puts a manifest in place of one that is so damaged that it has
+// no version: nobody else can change that either, other than by restoring.
+func (p *place) replaceDamaged(ctx context.Context, m *manifest) error {
+	body, err := m.encode()
+	if err == nil {
+		_, err = p.objects.Put(ctx, p.key(manifestName), body)
 	}
 	return err
 }

@@ -23,11 +23,12 @@ var answers = map[string]faultstore.Answer{
 	"silence": faultstore.Hang, "silence after the deed": faultstore.HangAfter,
 }
 
-// quick is a store whose attempts are over soon.
+// quick is a store whose attempts are over soon, but not before a busy machine
+// has answered.
 func (s *server) quick(t *testing.T, attempts int, decide func(int, *http.Request) faultstore.Answer) (objectstore.Store, *faultstore.Transport) {
 	transport := &faultstore.Transport{Decide: decide}
 	return s.openWith(t, transport, func(c *objectstore.Config) {
-		c.Attempts, c.Timeout = attempts, 50*time.Millisecond
+		c.Attempts, c.Timeout = attempts, 500*time.Millisecond
 	}), transport
 }
 

@@ -94,6 +94,7 @@ type Engine struct {
 	hurries         []hurry // of the ingest actors' readers, by partition
 	sealers         *Sealers
 	loaded          messages.Position // what the snapshots reached to at the start
+	reached         messages.Micros   // how far the loaded shards had slid
 	snapshots       *snapshotter      // nil without Snapshots
 	stopSnapshots   func()            // ends its goroutine and waits for it
 
@@ -268,6 +269,16 @@ func (e *Engine) EngineTime() messages.Micros {
 		return e.progress.clock()
 	}
 	return e.cfg.Now()
+}
+
+// Reached is the moment up to which the loaded snapshots have answered: with the
+// wall clock they were slid to the node clock of their time, and no shard answers
+// for what lies further back. The node clock must not be below it.
+func (e *Engine) Reached() messages.Micros {
+	if e.cfg.Identity.Clock == messages.ClockEvent {
+		return 0
+	}
+	return e.reached
 }
 
 // Applied fills pos with the offset behind the last entry counted, by

@@ -43,6 +43,7 @@ func (e *Engine) load() ([]*state, error) {
 	}
 	found := 0
 	for p, s := range states {
+		e.reached = max(e.reached, s.core.Clock())
 		if e.loaded[p] = s.ingest.next; s.ingest.next > 0 {
 			found++
 		}

@@ -88,6 +88,13 @@ func (c *Clock) Ahead() messages.Micros {
 	return now - c.wall()
 }
 
+// raise lifts the clock to floor, if it is below.
+func (c *Clock) raise(floor messages.Micros) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = max(c.now, floor)
+}
+
 // step handles a wall clock that is far ahead.
 func (c *Clock) step(gone, ahead, mono messages.Micros) {
 	c.slewing = false

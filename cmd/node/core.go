@@ -132,6 +132,7 @@ func (c *Core) Start() error {
 		return advise(&c.cfg, err)
 	}
 	c.engine = engine
+	c.clock.raise(engine.Reached())
 	id := c.log.Identity()
 	c.edge, err = gateway.New(c.gatewayConfig(), &id, c.log, engine)
 	return err

@@ -230,6 +230,15 @@ func TestASnapshotIsOfTheDeltaItTravelsWith(t *testing.T) {
 	if l, _ := r.Ledger(r.ctx()); l[0].Counted != 4 || l[0].Duplicates != 3 {
 		t.Errorf("ledger %+v", l[0])
 	}
+	counts, err := r.Counts(r.ctx(), &messages.CountQuery{Topics: []string{"t1", "t2", "t3", "t4"}, Window: messages.WindowAll})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, n := range counts.Counts {
+		if n != messages.ExactCount(1) {
+			t.Errorf("t%d was counted once, but has %+v", i+1, n)
+		}
+	}
 }
 
 // TestASnapshotAheadOfTheLogIsRefused, rather than an older one read: what is

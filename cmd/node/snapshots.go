@@ -120,6 +120,9 @@ func (s *snapshots) Load(ctx context.Context, p messages.Partition, read func(*m
 		if info.Offset < begins[p] {
 			return fmt.Errorf("it ends at offset %d, and the log was trimmed to %d: what lies between is in neither", info.Offset, begins[p])
 		}
+		if err := s.agrees(ctx, info, begins[p]); err != nil {
+			return err
+		}
 		return read(info, from)
 	})
 	switch {

@@ -79,6 +79,7 @@ type savedState struct {
 	offset messages.Offset
 	since  time.Time // when its newest snapshot was taken, or everything began
 	quiet  bool      // moved on since
+	fails  int       // how often it has failed since
 }
 
 func newSnapshotter(e *Engine) *snapshotter {
@@ -143,32 +144,6 @@ func (s *snapshotter) next(ctx context.Context) (worked bool, err error) {
 	return true, err
 }
 
-// choose is the partition whose turn it is.
-func (s *snapshotter) choose(now time.Time) (chosen messages.Partition, quiet, due bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	applied := make(messages.Position, len(s.saved))
-	s.progress.applied(applied) // never behind what is saved by now
-	var all, most uint64
-	oldest := -1
-	for i, saved := range s.saved {
-		lag := uint64(applied[i] - saved.offset)
-		if all += lag; lag > most {
-			chosen, most = messages.Partition(i), lag
-		}
-		if now.Sub(saved.since) >= s.policy.Every && (lag > 0 || !saved.quiet) && (oldest < 0 || saved.since.Before(s.saved[oldest].since)) {
-			oldest = i
-		}
-	}
-	switch {
-	case most > 0 && all >= s.policy.Lag:
-		return chosen, false, true
-	case oldest >= 0:
-		return messages.Partition(oldest), applied[oldest] == s.saved[oldest].offset, true
-	}
-	return 0, false, false
-}
-
 // moveOn lets a quiet partition's older snapshots go.
 func (s *snapshotter) moveOn(ctx context.Context, p messages.Partition) error {
 	s.mu.Lock()
@@ -180,7 +155,7 @@ func (s *snapshotter) moveOn(ctx context.Context, p messages.Partition) error {
 		}
 	}
 	s.mu.Lock()
-	s.saved[p].quiet = true
+	s.saved[p].quiet, s.saved[p].fails = true, 0
 	s.mu.Unlock()
 	return nil
 }
@@ -266,6 +241,7 @@ func (s *snapshotter) failed(ctx context.Context, p messages.Partition, err erro
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.saved[p].fails++
 	s.status.Failed++
 	s.status.LastError = err.Error()
 	return err

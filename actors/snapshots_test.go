@@ -348,6 +348,44 @@ func TestAFailedSnapshotIsTriedAgain(t *testing.T) {
 	}
 }
 
+// TestAPartitionThatCannotBeSavedKeepsNoOther from being: what is wrong may be its
+// own.
+func TestAPartitionThatCannotBeSavedKeepsNoOther(t *testing.T) {
+	for _, policy := range []SnapshotPolicy{{Lag: 1 << 60, Every: time.Millisecond}, {Lag: 1, Every: time.Hour}} {
+		broken := errors.New("its run of ids is damaged")
+		kept := &actorstest.MemSnapshots{Before: func(i messages.SnapshotInfo) error {
+			if i.Partition == 0 {
+				return broken
+			}
+			return nil
+		}}
+		r := newRig(t, messages.ClockWall, keeping(kept))
+		sendRandom(r, rand.New(rand.NewPCG(5, 5)), 40)
+		want := tells(t, r)
+		applied := make(messages.Position, r.id.Partitions)
+		r.Applied(applied)
+		r.Engine.Close()
+		r.start(func(c *Config) { c.Snapshots, c.SnapshotPolicy = kept, policy })
+		others := 0
+		for p, at := range applied[1:] {
+			if at == 0 {
+				continue
+			}
+			others++
+			eventually(t, "the others are saved", func() bool {
+				offsets := kept.Offsets(messages.Partition(p + 1))
+				return len(offsets) > 0 && offsets[len(offsets)-1] == at
+			})
+		}
+		if others == 0 || applied[0] == 0 {
+			t.Fatalf("the test tests nothing: %v", applied)
+		}
+		if got := tells(t, r); got != want {
+			t.Errorf("afterwards:\n%s\nwant:\n%s", got, want)
+		}
+	}
+}
+
 // eventually waits for a condition.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()

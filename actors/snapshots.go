@@ -80,6 +80,7 @@ type savedState struct {
 	since  time.Time // when its newest snapshot was taken, or everything began
 	quiet  bool      // moved on since
 	fails  int       // how often it has failed since
+	err    string    // the last time
 }
 
 func newSnapshotter(e *Engine) *snapshotter {
@@ -155,7 +156,7 @@ func (s *snapshotter) moveOn(ctx context.Context, p messages.Partition) error {
 		}
 	}
 	s.mu.Lock()
-	s.saved[p].quiet, s.saved[p].fails = true, 0
+	s.saved[p].quiet, s.saved[p].fails, s.saved[p].err = true, 0, ""
 	s.mu.Unlock()
 	return nil
 }
@@ -183,7 +184,7 @@ func (s *snapshotter) take(ctx context.Context, p messages.Partition) (taken mes
 	defer s.mu.Unlock()
 	s.saved[p] = savedState{offset: c.info.Offset, since: began}
 	s.status.Taken++
-	s.status.Last, s.status.LastError = taken, ""
+	s.status.Last = taken
 	s.status.LongestStall = max(s.status.LongestStall, c.stall)
 	return taken, nil
 }
@@ -242,8 +243,8 @@ func (s *snapshotter) failed(ctx context.Context, p messages.Partition, err erro
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.saved[p].fails++
+	s.saved[p].err = err.Error()
 	s.status.Failed++
-	s.status.LastError = err.Error()
 	return err
 }
 
@@ -276,7 +277,11 @@ func (s *snapshotter) state(applied messages.Position) messages.SnapshotStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.status
+	fails := 0 // the error that lasts, not that of the partition that came last
 	for i, saved := range s.saved {
+		if saved.fails > fails {
+			fails, st.LastError = saved.fails, saved.err
+		}
 		st.Uncovered += uint64(max(applied[i], saved.offset) - saved.offset)
 	}
 	return st

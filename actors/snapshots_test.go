@@ -377,6 +377,15 @@ func TestAPartitionThatCannotBeSavedKeepsNoOther(t *testing.T) {
 				return len(offsets) > 0 && offsets[len(offsets)-1] == at
 			})
 		}
+		// Others are saved behind the failure, and it is told all the same.
+		sendRandom(r, rand.New(rand.NewPCG(6, 6)), 5)
+		want = tells(t, r)
+		if _, err := r.Snapshot(r.ctx()); !errors.Is(err, broken) {
+			t.Errorf("a snapshot of all: %v", err)
+		}
+		if st, _ := r.Status(r.ctx()); !strings.Contains(st.Snapshots.LastError, broken.Error()) {
+			t.Errorf("while one partition cannot be saved the status says %+v", st.Snapshots)
+		}
 		if others == 0 || applied[0] == 0 {
 			t.Fatalf("the test tests nothing: %v", applied)
 		}

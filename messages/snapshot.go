@@ -53,7 +53,7 @@ type Snapshot struct {
 type SnapshotStatus struct {
 	Taken, Failed uint64
 	Last          Snapshot
-	LastError     string // of the last one, if it failed
+	LastError     string // of a partition whose last one failed, if any
 	LongestStall  time.Duration
 	// Uncovered is how many log entries no snapshot has yet.
 	Uncovered uint64

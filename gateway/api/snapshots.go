@@ -39,7 +39,7 @@ func NewSnapshots(in []messages.Snapshot) []Snapshot {
 type SnapshotStatus struct {
 	Taken            uint64    `json:"taken"`
 	Failed           uint64    `json:"failed"`
-	LastError        string    `json:"last_error,omitempty"` // of the last attempt, if it failed
+	LastError        string    `json:"last_error,omitempty"` // of a partition whose last one failed, if any
 	UncoveredEntries uint64    `json:"uncovered_entries"`    // log entries counted that no snapshot has
 	LongestStallMS   float64   `json:"longest_stall_ms"`
 	Last             *Snapshot `json:"last"` // null before the first

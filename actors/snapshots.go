@@ -72,6 +72,8 @@ type snapshotter struct {
 	mu     sync.Mutex
 	status messages.SnapshotStatus
 	saved  []savedState // by partition
+	// failedLast: the last snapshot failed.
+	failedLast bool
 }
 
 // savedState is what there is of a partition.
@@ -81,6 +83,7 @@ type savedState struct {
 	quiet  bool      // moved on since
 	fails  int       // how often it has failed since
 	err    string    // the last time
+	again  time.Time // when it is tried again, if it has
 }
 
 func newSnapshotter(e *Engine) *snapshotter {
@@ -183,6 +186,7 @@ func (s *snapshotter) take(ctx context.Context, p messages.Partition) (taken mes
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.saved[p] = savedState{offset: c.info.Offset, since: began}
+	s.failedLast = false
 	s.status.Taken++
 	s.status.Last = taken
 	s.status.LongestStall = max(s.status.LongestStall, c.stall)
@@ -242,8 +246,8 @@ func (s *snapshotter) failed(ctx context.Context, p messages.Partition, err erro
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.saved[p].fails++
-	s.saved[p].err = err.Error()
+	s.saved[p].failLocked(time.Now(), err.Error())
+	s.failedLast = true
 	s.status.Failed++
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -346,6 +347,32 @@ func TestAFailedSnapshotIsTriedAgain(t *testing.T) {
 	if err := r.Ready(); !errors.Is(err, messages.ErrPartition) {
 		t.Errorf("a fenced engine says %v", err)
 	}
+}
+
+// TestAPartitionThatFailedHasItsTurnAgain, though others are due all the time.
+func TestAPartitionThatFailedHasItsTurnAgain(t *testing.T) {
+	var broken atomic.Bool
+	broken.Store(true)
+	kept := &actorstest.MemSnapshots{Before: func(i messages.SnapshotInfo) error {
+		if i.Partition == 0 && broken.Load() {
+			return errors.New("its run of ids is damaged")
+		}
+		return nil
+	}}
+	r := newRig(t, messages.ClockWall, func(c *Config) {
+		c.Snapshots, c.SnapshotPolicy = kept, SnapshotPolicy{Lag: 1, Every: time.Hour}
+	})
+	rng := rand.New(rand.NewPCG(7, 7))
+	eventually(t, "the partition fails", func() bool {
+		sendRandom(r, rng, 1)
+		s, err := r.Status(r.ctx())
+		return err == nil && s.Snapshots.Failed > 0
+	})
+	broken.Store(false)
+	eventually(t, "the partition is saved", func() bool {
+		sendRandom(r, rng, 1)
+		return len(kept.Offsets(0)) > 0
+	})
 }
 
 // TestAPartitionThatCannotBeSavedKeepsNoOther from being: what is wrong may be its

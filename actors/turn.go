@@ -1,38 +1,49 @@
 package actors
 
 import (
-	"math"
 	"time"
 
 	"github.com/crestdb/crest/messages"
 )
 
-// choose is the partition whose turn it is. One that has failed waits for all
-// others that are due: what keeps it may be its own.
+// choose is the partition whose turn it is. One that has failed waits, longer
+// each time, and then takes turns with the others: what keeps it may be its own,
+// and they may always be due.
 func (s *snapshotter) choose(now time.Time) (chosen messages.Partition, quiet, due bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	applied := make(messages.Position, len(s.saved))
 	s.progress.applied(applied) // never behind what is saved by now
-	for fails := 0; !due && fails < math.MaxInt; {
-		chosen, due = s.dueLocked(now, applied, fails)
-		more := math.MaxInt
-		for _, saved := range s.saved {
-			if saved.fails > fails {
-				more = min(more, saved.fails)
-			}
-		}
-		fails = more
+	first, second := s.againLocked, s.dueLocked
+	if s.failedLast {
+		first, second = second, first
+	}
+	if chosen, due = first(now, applied); !due {
+		chosen, due = second(now, applied)
 	}
 	return chosen, applied[chosen] == s.saved[chosen].offset, due
 }
 
-// dueLocked chooses among the partitions that have failed so often at most.
-func (s *snapshotter) dueLocked(now time.Time, applied messages.Position, fails int) (chosen messages.Partition, due bool) {
+// againLocked chooses among the partitions that have failed, and have waited.
+func (s *snapshotter) againLocked(now time.Time, applied messages.Position) (chosen messages.Partition, due bool) {
+	for i := range s.saved {
+		saved := &s.saved[i]
+		if saved.fails == 0 || now.Before(saved.again) || applied[i] == saved.offset && saved.quiet {
+			continue
+		}
+		if !due || saved.again.Before(s.saved[chosen].again) {
+			chosen, due = messages.Partition(i), true
+		}
+	}
+	return chosen, due
+}
+
+// dueLocked chooses among the others.
+func (s *snapshotter) dueLocked(now time.Time, applied messages.Position) (chosen messages.Partition, due bool) {
 	var all, most uint64
 	oldest := -1
 	for i, saved := range s.saved {
-		if saved.fails > fails {
+		if saved.fails > 0 {
 			continue
 		}
 		lag := uint64(applied[i] - saved.offset)
@@ -50,4 +61,13 @@ func (s *snapshotter) dueLocked(now time.Time, applied messages.Position, fails 
 		return messages.Partition(oldest), true
 	}
 	return 0, false
+}
+
+// failLocked has a partition wait before its next turn.
+func (s *savedState) failLocked(now time.Time, reason string) {
+	wait := snapshotRetryMost
+	if s.fails < 6 {
+		wait = min(wait, snapshotRetry<<s.fails)
+	}
+	s.fails, s.err, s.again = s.fails+1, reason, now.Add(wait)
 }

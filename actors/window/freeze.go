@@ -69,7 +69,7 @@ type frozenSweep struct {
 // Freeze is the table's state as of now, to be saved while the table goes on
 // counting. It takes the time that headers of pages, slices and chunks take to be
 // copied; what is changed afterwards is copied then, once each. One Frozen can be
-// held at a time, until its Release. Not to be called from Config.Yield.
+// held at a time, until its Release.
 func (t *Table) Freeze() *Frozen {
 	if t.frozen != nil {
 		panic("window: a table is frozen twice")

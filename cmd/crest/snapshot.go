@@ -70,6 +70,14 @@ func (s *storeFlags) check() error {
 	return nil
 }
 
+// look opens the store to be read only, once all flags are right.
+func (s *storeFlags) look(ctx context.Context, o *output) (objectstore.Store, error) {
+	if err := errors.Join(o.check(), s.check()); err != nil {
+		return nil, err
+	}
+	return s.open(ctx, s.store, false)
+}
+
 // open opens a store; whoever gets it calls closeStore. A folder that is not
 // there is made if make is true: else it is a mistake.
 func (s *storeFlags) open(ctx context.Context, where string, make bool) (objectstore.Store, error) {

@@ -29,10 +29,7 @@ func newSnapshotLs(w world) *cobra.Command {
 }
 
 func snapshotLs(ctx context.Context, s *storeFlags, o *output) error {
-	if err := errors.Join(o.check(), s.check()); err != nil {
-		return err
-	}
-	store, err := s.open(ctx, s.store, false)
+	store, err := s.look(ctx, o)
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path"
 	"strconv"
@@ -31,10 +30,7 @@ damaged or missing, and what to do. Exits with 1 if any is.`,
 }
 
 func snapshotVerify(ctx context.Context, s *storeFlags, o *output) error {
-	if err := errors.Join(o.check(), s.check()); err != nil {
-		return err
-	}
-	store, err := s.open(ctx, s.store, false)
+	store, err := s.look(ctx, o)
 	if err != nil {
 		return err
 	}

@@ -94,7 +94,10 @@ func newSystem(log *slog.Logger) *system {
 	return &system{
 		// protoactor reports every start and dead letter; what matters to an
 		// operator is reported by the actors themselves.
-		actors: actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet })),
+		actors: actor.NewActorSystem(
+			actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet }),
+			actor.WithDeadLetterThrottleInterval(deadLetters),
+		),
 		log:    log,
 		hosts:  make(map[string]*host),
 	}
@@ -171,8 +174,16 @@ func (s *system) forget(a address) {
 	delete(s.hosts, a.Id)
 }
 
-// shutdown ends the system; every actor has been stopped before.
-func (s *system) shutdown() { s.actors.Shutdown() }
+// deadLetters is how long protoactor's goroutine lives that a message to an actor
+// which has ended starts; by default it is a second.
+const deadLetters = time.Millisecond
+
+// shutdown ends the system; every actor has been stopped before. The last of them
+// may have sent to one before it: what that started has no end but its time.
+func (s *system) shutdown() {
+	s.actors.Shutdown()
+	time.Sleep(2 * deadLetters)
+}
 
 // host adapts a behaviour to protoactor and stops it for good when it panics:
 // its state is then not to be trusted, and only a replay of the log makes it

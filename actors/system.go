@@ -98,8 +98,8 @@ func newSystem(log *slog.Logger) *system {
 			actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet }),
 			actor.WithDeadLetterThrottleInterval(deadLetters),
 		),
-		log:    log,
-		hosts:  make(map[string]*host),
+		log:   log,
+		hosts: make(map[string]*host),
 	}
 }
 

@@ -20,6 +20,9 @@ type Config struct {
 	Data string // folder of everything the node keeps; required
 	HTTP string // address to listen on; default 127.0.0.1:8080, port 0: any
 
+	// Kafka is where the log is if it is not in Data; nil: it is.
+	Kafka *Kafka
+
 	Memory      int64   // bytes that the node plans with; default 1 GiB
 	DedupMemory int64   // bytes of them for ids and keys; 0: a quarter
 	Epsilon     float64 // wanted error of sketches, as a share of what is in them; memory wins; default 0.001
@@ -48,8 +51,8 @@ type Config struct {
 	// AWS tools find them.
 	Store, S3Endpoint, S3Region string
 	SnapshotPolicy              actors.SnapshotPolicy
-	// LogRetention is how long the log is kept at least, whatever snapshots there
-	// are; default 1 h.
+	// LogRetention is how long the embedded log is kept at least, whatever snapshots
+	// there are; default 1 h.
 	LogRetention time.Duration
 
 	// StopTimeout is how long the last snapshots may take at a stop; default 1 min.
@@ -138,6 +141,11 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("clock %v: want wall or event", *c.Clock)
 	case c.Logger == nil:
 		return fmt.Errorf("logger is missing")
+	}
+	if c.Kafka != nil {
+		if err := c.Kafka.validate(); err != nil {
+			return err
+		}
 	}
 	if s := c.Split(); s.Engine < c.Memory/8 {
 		return fmt.Errorf("dedup-memory %d and max-body %d leave the engine %d bytes of memory %d: want an eighth at least", s.Dedup, c.maxBody(), s.Engine, c.Memory)

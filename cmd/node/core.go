@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"time"
 
 	"github.com/crestdb/crest/actors"
 	"github.com/crestdb/crest/gateway"
 	"github.com/crestdb/crest/messages"
-	"github.com/crestdb/crest/persistence"
 	"github.com/crestdb/crest/persistence/eventlog"
 	"github.com/crestdb/crest/persistence/objectstore"
 	"github.com/crestdb/crest/persistence/reserve"
@@ -26,12 +26,17 @@ type Core struct {
 	ground  Ground
 	reserve *reserve.Reserve
 	ids     *idStores
-	log     *eventlog.Log
-	kept    *snapshots
-	clock   *Clock
-	engine  *actors.Engine
-	edge    *gateway.Server
-	started time.Time
+	log     Log
+	// embedded is the log if it is the one in the data folder; else nil.
+	embedded *eventlog.Log
+	lock     io.Closer // of a data folder without a log that locks it
+	objects  objectstore.Store
+	opened   io.Closer // the store as it was opened, if it is to be closed
+	kept     *snapshots
+	clock    *Clock
+	engine   *actors.Engine
+	edge     *gateway.Server
+	started  time.Time
 	// connections is how many may be open at once; 0: as many as the edge takes by
 	// itself.
 	connections int
@@ -68,30 +73,27 @@ func OpenCore(ctx context.Context, cfg Config, ground Ground) (*Core, error) {
 	return c, nil
 }
 
-// open opens the log and the snapshots. What either needs of a full disk it
-// gets from the reserve.
-func (c *Core) open(ctx context.Context, l *eventlog.Config) error {
-	err := c.reserve.Do("the log's start", func() (err error) {
-		c.log, err = eventlog.Open(*l)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	c.clock = NewClock(c.log.LastStamp(), c.cfg.Logger)
+// open opens the log and the store of snapshots, and takes the partitions over.
+func (c *Core) open(ctx context.Context, l *eventlog.Config) (err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.closeObjects(), c.closeLog())
+		}
+	}()
+	c.clock = NewClock(0, c.cfg.Logger)
 	if c.ground.Wall != nil {
-		c.clock = newClock(c.log.LastStamp(), c.ground.Wall, sinceNow(), c.cfg.Logger)
+		c.clock = newClock(0, c.ground.Wall, sinceNow(), c.cfg.Logger)
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	err = c.reserve.Do("taking the partitions over", func() (err error) {
-		c.kept, err = openSnapshots(ctx, c)
+	if err := c.openEmbedded(ctx, l); err != nil {
+		return err
+	}
+	c.clock.raise(c.log.LastStamp())
+	return c.reserve.Do("taking the partitions over", func() (err error) {
+		c.kept, err = takePartitions(ctx, c)
 		return err
 	})
-	if err != nil {
-		return errors.Join(err, c.log.Close())
-	}
-	return nil
 }
 
 // aside is the free space without what is to be the reserve file again.
@@ -100,28 +102,6 @@ func aside(free func(string) (int64, error), r *reserve.Reserve) func(string) (i
 		n, err := free(dir)
 		return n - r.Missing(), err
 	}
-}
-
-func (c *Core) logConfig() eventlog.Config {
-	split := c.cfg.Split()
-	l := eventlog.DefaultConfig()
-	l.Dir = filepath.Join(c.cfg.Data, "log")
-	l.FS = c.cfg.FS
-	l.HashKey = c.cfg.HashKey
-	l.Settings = c.cfg.settings(messages.DefaultSettings())
-	l.TailBytes, l.CacheBytes, l.GroupBytes = split.LogTail, split.LogCache, split.LogGroup
-	l.MinFree, l.FreeSpace = c.cfg.MinFree, persistence.FreeSpace
-	l.Logger = c.cfg.Logger
-	if c.cfg.Partitions != nil {
-		l.Partitions = *c.cfg.Partitions
-	}
-	if c.cfg.Clock != nil {
-		l.Clock = *c.cfg.Clock
-	}
-	if c.ground.Log != nil {
-		c.ground.Log(&l)
-	}
-	return l
 }
 
 // Start loads the newest snapshots and begins to replay the log: Engine's
@@ -140,7 +120,7 @@ func (c *Core) Start() error {
 
 // Log, Engine and Edge are its parts, for whoever looks closer; the latter two
 // are nil before Start.
-func (c *Core) Log() *eventlog.Log     { return c.log }
+func (c *Core) Log() Log               { return c.log }
 func (c *Core) Engine() *actors.Engine { return c.engine }
 func (c *Core) Edge() *gateway.Server  { return c.edge }
 
@@ -163,7 +143,7 @@ func (c *Core) Close() error {
 	if c.engine != nil {
 		c.engine.Close()
 	}
-	return errors.Join(c.kept.close(), wrap("close log", c.log.Close()))
+	return errors.Join(c.closeObjects(), c.closeLog())
 }
 
 // LastSnapshot spares the next start a replay. That it fails costs no more than
@@ -180,7 +160,8 @@ func (c *Core) LastSnapshot() {
 	}
 }
 
-// storeTimeout is how long the store of snapshots may take to be opened.
+// storeTimeout is how long the log and the store of snapshots may take to be
+// opened.
 const storeTimeout = time.Minute
 
 func (c *Core) engineConfig() actors.Config {

@@ -18,7 +18,7 @@ func TestDamagedFilesOfTheLogAreRefusedByName(t *testing.T) {
 	cfg, _, _ := faulty(t, 0)
 	ground := Ground{Log: smallSegments}
 	s := &tries{running: runOn(t, cfg, ground)}
-	for s.core.log.Stats().Segments < 3 {
+	for s.core.embedded.Stats().Segments < 3 {
 		if err := s.one(t); err != nil {
 			t.Fatal(err)
 		}

@@ -53,7 +53,7 @@ func TestAFailingStoreStopsSnapshotsAndNothingElse(t *testing.T) {
 				if err := s.Client.Ready(t.Context()); err != nil {
 					t.Errorf("readyz: %v", err)
 				}
-				if n := s.core.log.Stats().Segments; n < 2 {
+				if n := s.core.embedded.Stats().Segments; n < 2 {
 					t.Errorf("%d segments: the log is trimmed behind nothing", n)
 				}
 				if err := s.stop(); err != nil { // cannot snapshot: no failure

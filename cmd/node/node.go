@@ -108,7 +108,11 @@ func (n *Node) start(ctx context.Context) error {
 		}
 		return nil
 	}
-	n.core.cfg.Logger.Info("log replayed", "took", time.Since(n.core.started).Round(time.Millisecond), "frames", n.core.log.Stats().Frames)
+	told := []any{"took", time.Since(n.core.started).Round(time.Millisecond)}
+	if n.core.embedded != nil {
+		told = append(told, "frames", n.core.embedded.Stats().Frames)
+	}
+	n.core.cfg.Logger.Info("log replayed", told...)
 	if err := n.applySettings(ctx); err != nil {
 		return err
 	}

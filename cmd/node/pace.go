@@ -6,14 +6,13 @@ import (
 	"time"
 
 	"github.com/crestdb/crest/messages"
-	"github.com/crestdb/crest/persistence/eventlog"
 )
 
 // paced is a log that hands out at most so many entries a second, all
 // partitions together, so that the engine is as slow as a test wants it. What
 // is appended, and what is acknowledged, is not held back.
 type paced struct {
-	*eventlog.Log
+	Log
 	each time.Duration // between two entries
 
 	mu   sync.Mutex
@@ -23,7 +22,7 @@ type paced struct {
 // pacedReadBytes bounds a read, so that the pace is even.
 const pacedReadBytes = 16 << 10
 
-func newPaced(log *eventlog.Log, perSecond uint64) *paced {
+func newPaced(log Log, perSecond uint64) *paced {
 	return &paced{Log: log, each: time.Second / time.Duration(perSecond)}
 }
 

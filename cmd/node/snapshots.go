@@ -4,14 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"path/filepath"
 	"time"
 
 	"github.com/crestdb/crest/messages"
-	"github.com/crestdb/crest/persistence/eventlog"
-	"github.com/crestdb/crest/persistence/objectstore"
 	"github.com/crestdb/crest/persistence/reserve"
 	"github.com/crestdb/crest/persistence/snapshot"
 )
@@ -21,73 +17,39 @@ import (
 type snapshots struct {
 	partitions []*snapshot.Partition
 	where      string // the store, for people
-	log        *eventlog.Log
+	log        Log
 	reserve    *reserve.Reserve
 	retention  messages.Micros
 	now        func() messages.Micros // the node clock
 	logger     *slog.Logger
-	objects    io.Closer // the store, if it is to be closed; nil: it is not
+	// copied: the log may be a copy of another one that went on by itself.
+	copied bool
 }
 
-// openSnapshots takes every partition over in the store.
-func openSnapshots(ctx context.Context, core *Core) (s *snapshots, err error) {
-	cfg, ground, log := &core.cfg, &core.ground, core.log
-	where := cfg.Store
-	if where == "" {
-		where = "dir:" + filepath.Join(cfg.Data, "store")
+// takePartitions takes every partition over in the store.
+func takePartitions(ctx context.Context, core *Core) (*snapshots, error) {
+	s := &snapshots{
+		log: core.log, reserve: core.reserve, logger: core.cfg.Logger, where: fmt.Sprint(core.objects), copied: core.embedded != nil,
+		retention: messages.Micros(core.cfg.LogRetention / time.Microsecond), now: core.clock.Now,
 	}
-	o := objectstore.DefaultConfig()
-	o.FS, o.Endpoint, o.Region, o.PathStyle = cfg.FS, cfg.S3Endpoint, cfg.S3Region, cfg.S3Endpoint != ""
-	objects, err := objectstore.Open(ctx, where, o)
-	if err != nil {
-		return nil, fmt.Errorf("open the store of snapshots: %w", err)
-	}
-	s = &snapshots{
-		log: log, reserve: core.reserve, logger: cfg.Logger,
-		retention: messages.Micros(cfg.LogRetention / time.Microsecond), now: core.clock.Now,
-	}
-	if closer, ok := objects.(io.Closer); ok {
-		s.objects = closer
-	}
-	opened := s // what is returned with an error is nil
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, opened.close())
-		}
-	}()
-	if ground.Objects != nil {
-		objects = ground.Objects(objects)
-	}
-	if err := objectstore.Probe(ctx, objects); err != nil {
-		return nil, fmt.Errorf("store of snapshots %s: %w", objects, err)
-	}
-	id := log.Identity()
+	id := core.log.Identity()
 	c := snapshot.DefaultConfig()
-	c.Owner, c.Logger = cfg.Name, cfg.Logger
-	if ground.Snapshots != nil {
-		ground.Snapshots(&c)
+	c.Owner, c.Logger = core.cfg.Name, core.cfg.Logger
+	if core.ground.Snapshots != nil {
+		core.ground.Snapshots(&c)
 	}
-	s.where = fmt.Sprint(objects)
-	store, err := snapshot.New(objects, &id, c)
+	store, err := snapshot.New(core.objects, &id, c)
 	if err != nil {
-		return nil, fmt.Errorf("store of snapshots %s: %w", objects, err)
+		return nil, fmt.Errorf("store of snapshots %s: %w", s.where, err)
 	}
 	for p := range messages.Partition(id.Partitions) {
 		partition, err := store.Take(ctx, p)
 		if err != nil {
-			return nil, fmt.Errorf("take over partition %d in %s: %w", p, objects, err)
+			return nil, fmt.Errorf("take over partition %d in %s: %w", p, s.where, err)
 		}
 		s.partitions = append(s.partitions, partition)
 	}
 	return s, nil
-}
-
-// close ends the use of the store; no other method may be under way.
-func (s *snapshots) close() error {
-	if s.objects == nil {
-		return nil
-	}
-	return wrap("close the store of snapshots", s.objects.Close())
 }
 
 // Save implements actors.Snapshots. What the store and the log need no more is
@@ -120,8 +82,10 @@ func (s *snapshots) Load(ctx context.Context, p messages.Partition, read func(*m
 		if info.Offset < begins[p] {
 			return fmt.Errorf("it ends at offset %d, and the log was trimmed to %d: what lies between is in neither", info.Offset, begins[p])
 		}
-		if err := s.agrees(ctx, info, begins[p]); err != nil {
-			return err
+		if s.copied {
+			if err := s.agrees(ctx, info, begins[p]); err != nil {
+				return err
+			}
 		}
 		return read(info, from)
 	})

@@ -33,11 +33,14 @@ func (c *Core) gatewayConfig() gateway.Config {
 // budget is how the memory is split and what is used of it; the gateway adds
 // what it holds itself (bodies and answers).
 func (c *Core) budget() []api.Share {
-	stats, used := c.log.Stats(), c.engine.MemoryUsed()
+	used := c.engine.MemoryUsed()
 	in := map[string]int64{
 		"engine": used.Engine(), "dedup": used.Dedup,
-		"boards":   c.engine.BoardMemory(),
-		"log_tail": stats.TailBytes, "log_cache": stats.CacheBytes, "log_group": stats.PendingBytes,
+		"boards": c.engine.BoardMemory(),
+	}
+	if c.embedded != nil {
+		stats := c.embedded.Stats()
+		in["log_tail"], in["log_cache"], in["log_group"] = stats.TailBytes, stats.CacheBytes, stats.PendingBytes
 	}
 	var shares []api.Share
 	c.cfg.Split().Each(func(part string, bytes int64) {
@@ -48,15 +51,29 @@ func (c *Core) budget() []api.Share {
 	return shares
 }
 
+func gauge(name, help string, v float64) metrics.Sample {
+	return metrics.Sample{Name: name, Help: help, Value: v}
+}
+
+func counter(name, help string, v float64) metrics.Sample {
+	return metrics.Sample{Name: name, Help: help, Value: v, Counter: true}
+}
+
 // samples are the measurements of the log, the disk and the clock.
 func (c *Core) samples() []metrics.Sample {
-	s := c.log.Stats()
-	gauge := func(name, help string, v float64) metrics.Sample {
-		return metrics.Sample{Name: name, Help: help, Value: v}
+	return append(c.logSamples(),
+		gauge("crest_reserve_bytes", "Bytes of disk kept aside; 0 once they are given up because it is full.", float64(c.reserve.Held())),
+		gauge("crest_ids_waiting", "Partitions whose event ids cannot be written; no events are taken while there are any.", float64(c.ids.waiting())),
+		gauge("crest_clock_ahead_seconds", "How far the node clock is ahead of the wall clock.", float64(c.clock.Ahead())/float64(messages.Second)),
+	)
+}
+
+// logSamples are those of the embedded log.
+func (c *Core) logSamples() []metrics.Sample {
+	if c.embedded == nil {
+		return nil
 	}
-	counter := func(name, help string, v float64) metrics.Sample {
-		return metrics.Sample{Name: name, Help: help, Value: v, Counter: true}
-	}
+	s := c.embedded.Stats()
 	return []metrics.Sample{
 		gauge("crest_log_bytes", "Durable bytes in the log's segments.", float64(s.Bytes)),
 		gauge("crest_log_segments", "Segments of the log.", float64(s.Segments)),
@@ -66,8 +83,5 @@ func (c *Core) samples() []metrics.Sample {
 		counter("crest_log_appended_bytes_total", "Bytes made durable.", float64(s.AppendedBytes)),
 		counter("crest_log_sync_seconds_total", "Time spent in syncs.", s.SyncTime.Seconds()),
 		counter("crest_log_loads_total", "Chunks of the log read back from its files.", float64(s.Loads)),
-		gauge("crest_reserve_bytes", "Bytes of disk kept aside; 0 once they are given up because it is full.", float64(c.reserve.Held())),
-		gauge("crest_ids_waiting", "Partitions whose event ids cannot be written; no events are taken while there are any.", float64(c.ids.waiting())),
-		gauge("crest_clock_ahead_seconds", "How far the node clock is ahead of the wall clock.", float64(c.clock.Ahead())/float64(messages.Second)),
 	}
 }

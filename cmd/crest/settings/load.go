@@ -84,6 +84,9 @@ func (s *Settings) loadEnviron(environ []string) error {
 	var unknown []string
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
+		if name == PasswordVariable {
+			s.password = value
+		}
 		if !strings.HasPrefix(name, envPrefix) || slices.Contains(otherVariables, name) || serviceLink(name) {
 			continue
 		}
@@ -103,14 +106,18 @@ func (s *Settings) loadEnviron(environ []string) error {
 	return nil
 }
 
-// otherVariables begin with CREST_ too but are not a node's: the address that
-// reading commands take, and the configuration file.
-var otherVariables = []string{AddrVariable, ConfigVariable}
+// otherVariables begin with CREST_ too but are no settings: the address that
+// reading commands take, the configuration file, and a secret, which is never
+// shown.
+var otherVariables = []string{AddrVariable, ConfigVariable, PasswordVariable}
 
 // Variables beside those of the settings.
 const (
 	AddrVariable   = "CREST_ADDR"
 	ConfigVariable = "CREST_CONFIG"
+	// PasswordVariable has the password for kafka-sasl, in place of
+	// kafka-password-file.
+	PasswordVariable = "CREST_KAFKA_PASSWORD"
 )
 
 // serviceLink recognises what Kubernetes puts into the environment of every

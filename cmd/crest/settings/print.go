@@ -9,8 +9,9 @@ import (
 )
 
 // YAML is the settings in force as a file that Load reads back, each with a
-// comment that says where it comes from. Secrets stay in the files that hold
-// them: only their paths are settings.
+// comment that says where it comes from, without those that mean nothing where
+// the log is. Secrets stay in the files that hold them: only their paths are
+// settings.
 func (s *Settings) YAML() string {
 	type line struct{ text, origin string }
 	lines, width := make([]line, 0, len(Table)), 0
@@ -20,6 +21,9 @@ func (s *Settings) YAML() string {
 			continue // nothing given and no default: absent says the same
 		}
 		origin, ok := s.Given(d.Name)
+		if !ok && s.elsewhere(d.Name) {
+			continue
+		}
 		if !ok {
 			origin = "default"
 		}
@@ -31,7 +35,18 @@ func (s *Settings) YAML() string {
 	for _, l := range lines {
 		fmt.Fprintf(&b, "%-*s  # %s\n", width, l.text, l.origin)
 	}
+	if s.password != "" {
+		fmt.Fprintf(&b, "# the password for kafka-sasl: ******  # %s\n", PasswordVariable)
+	}
 	return b.String()
+}
+
+// elsewhere tells whether a setting means nothing where the log is.
+func (s *Settings) elsewhere(name string) bool {
+	if _, ok := s.InKafka(); ok {
+		return name == "partitions" || name == "log-retention"
+	}
+	return forKafka(name)
 }
 
 // scalar quotes a value where it would not be read back as it is.

@@ -29,6 +29,27 @@ type Settings struct {
 	MaxBody int64 // bytes of a decoded request; default 16 MiB, at most 1/32 of Memory
 	MinFree int64 // bytes of free disk below which nothing is taken; default 512 MiB
 
+	Log string // embedded, or kafka://HOST:PORT[,…]/TOPIC; default embedded
+	// Of a log in Kafka: the topic where it is made here, what others put into it,
+	// what is written to it, and how its brokers are reached.
+	KafkaPartitions   int           // default 64
+	KafkaReplication  int           // copies; 0, the default: as many as the brokers make by themselves
+	KafkaRetention    time.Duration // 0: for ever; default 7 days
+	KafkaNoCreate     bool          // a missing topic is an error
+	KafkaKeyed        bool          // all producers key by topic
+	KafkaFormat       string        // of what others write; default auto
+	KafkaWrite        string        // block or event; default block
+	KafkaCompression  string        // default lz4
+	KafkaGroup        string        // counted offsets are committed to it; default "": to none
+	DeadLetters       string        // a topic, or "file"; default "": TOPIC-dead-letters
+	KafkaTLSOn        bool
+	KafkaCA           string // file
+	KafkaCert         string // file
+	KafkaKey          string // file
+	KafkaSASL         string // plain, scram-sha-256, scram-sha-512; "": none
+	KafkaUser         string
+	KafkaPasswordFile string
+
 	Store         string        // of snapshots: dir:PATH or s3://BUCKET/PREFIX; default dir:DATA/store
 	S3Endpoint    string        // URL of an S3 server; default AWS's
 	S3Region      string        // default as the AWS tools find it
@@ -41,7 +62,8 @@ type Settings struct {
 	HashKeyFile string // default "": the secret is made with the log
 	KeepUserIDs bool   // default false
 
-	given map[string]Origin
+	given    map[string]Origin
+	password string // PasswordVariable's
 }
 
 // Origin says where a setting was given: "--memory", "CREST_MEMORY", or the
@@ -64,6 +86,14 @@ func Default() Settings {
 		DedupWindow:   log.DedupWindow,
 		MaxAhead:      log.MaxAhead,
 		MinFree:       512 << 20,
+
+		Log:              Embedded,
+		KafkaPartitions:  64,
+		KafkaRetention:   7 * 24 * time.Hour,
+		KafkaFormat:      "auto",
+		KafkaWrite:       "block",
+		KafkaCompression: "lz4",
+
 		SnapshotEvery: 10 * time.Minute,
 		LogRetention:  time.Hour,
 		LogLevel:      slog.LevelInfo,
@@ -80,6 +110,11 @@ func (s *Settings) deriveDefaults() {
 	}
 	if _, ok := s.Given("max-body"); !ok {
 		s.MaxBody = min(16<<20, s.Memory/32)
+	}
+	if _, ok := s.Given("kafka-topic-partitions"); !ok && s.Log != Embedded {
+		if _, ok := s.Given("partitions"); ok {
+			s.KafkaPartitions = s.Partitions
+		}
 	}
 	if _, ok := s.Given("store"); !ok {
 		s.Store = DefaultStore(s.Data)

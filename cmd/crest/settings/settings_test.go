@@ -98,6 +98,9 @@ func TestEveryValueIsRead(t *testing.T) {
 		"partitions": "8", "max-categories": "4096", "max-regions": "1000", "dedup-window": "1h", "max-ahead": "0",
 		"max-body": "1MB", "min-free": "0", "log-level": "debug", "log-format": "json", "hash-key-file": "key", "keep-user-ids": "true",
 		"store": "s3://b/p", "s3-endpoint": "http://h:9000", "s3-region": "eu", "snapshot-every": "90s", "log-retention": "2d",
+		"log": "kafka://h:1/t", "kafka-topic-partitions": "9", "kafka-replication": "3", "kafka-retention": "0", "kafka-no-create": "true", "kafka-keyed": "true",
+		"kafka-format": "ndjson", "kafka-write": "event", "kafka-compression": "zstd", "kafka-group": "g", "dead-letters": "file",
+		"kafka-tls": "true", "kafka-ca": "ca", "kafka-cert": "cert", "kafka-key": "pem", "kafka-sasl": "scram-sha-256", "kafka-user": "u", "kafka-password-file": "pw",
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -107,6 +110,9 @@ func TestEveryValueIsRead(t *testing.T) {
 		Partitions: 8, MaxCategories: 4096, MaxRegions: 1000, DedupWindow: time.Hour, MaxAhead: 0,
 		MaxBody: 1e6, MinFree: 0, LogLevel: slog.LevelDebug, LogFormat: "json", HashKeyFile: "key", KeepUserIDs: true,
 		Store: "s3://b/p", S3Endpoint: "http://h:9000", S3Region: "eu", SnapshotEvery: 90 * time.Second, LogRetention: 48 * time.Hour,
+		Log: "kafka://h:1/t", KafkaPartitions: 9, KafkaReplication: 3, KafkaRetention: 0, KafkaNoCreate: true, KafkaKeyed: true,
+		KafkaFormat: "ndjson", KafkaWrite: "event", KafkaCompression: "zstd", KafkaGroup: "g", DeadLetters: "file",
+		KafkaTLSOn: true, KafkaCA: "ca", KafkaCert: "cert", KafkaKey: "pem", KafkaSASL: "scram-sha-256", KafkaUser: "u", KafkaPasswordFile: "pw",
 	}
 	got := reflect.ValueOf(*s)
 	for i := range got.NumField() {
@@ -125,7 +131,7 @@ func TestErrorsAreOneClearLine(t *testing.T) {
 		want    []string
 	}{
 		{name: "unknown key", file: "memory: 1GiB\nmemroy: 2GiB\n", want: []string{"crest.yaml:2", `unknown setting "memroy"`, "max-body"}},
-		{name: "nested", file: "log:\n  level: debug\n", want: []string{"crest.yaml:1", `unknown setting "log"`}},
+		{name: "nested", file: "logs:\n  level: debug\n", want: []string{"crest.yaml:1", `unknown setting "logs"`}},
 		{name: "key twice", file: "memory: 1GiB\nhttp: :1\nmemory: 2GiB\n", want: []string{"crest.yaml:3", "memory", "crest.yaml:1"}},
 		{name: "value in file", file: "\nclock: lunar\n", want: []string{"crest.yaml:2", `clock "lunar"`, "wall or event"}},
 		{name: "no value", file: "memory:\n", want: []string{"crest.yaml:1", "memory", "plain value"}},
@@ -156,6 +162,17 @@ func TestErrorsAreOneClearLine(t *testing.T) {
 		{name: "endpoint with a user", flags: map[string]string{"s3-endpoint": "http://u:geheim@h"}, want: []string{"--s3-endpoint", "AWS_ACCESS_KEY_ID"}},
 		{name: "retention", flags: map[string]string{"log-retention": "-1h"}, want: []string{"--log-retention", "0s to 365d"}},
 		{name: "snapshots too often", flags: map[string]string{"snapshot-every": "0"}, want: []string{"--snapshot-every", "1s to 24h"}},
+		{name: "log", flags: map[string]string{"log": "kafka"}, want: []string{"--log", "embedded or kafka://HOST:PORT"}},
+		{name: "log without a topic", flags: map[string]string{"log": "kafka://h:1"}, want: []string{"--log", "no topic"}},
+		{name: "log with an empty topic", flags: map[string]string{"log": "kafka://h:1/"}, want: []string{"--log", `topic ""`}},
+		{name: "log with a topic that cannot be", flags: map[string]string{"log": "kafka://h:1/a/b"}, want: []string{"--log", "249 letters"}},
+		{name: "broker without a port", flags: map[string]string{"log": "kafka://h:1,g/t"}, want: []string{"--log", `broker "g"`, "127.0.0.1:9092"}},
+		{name: "log with a user", flags: map[string]string{"log": "kafka://u@h:1/t"}, want: []string{"--log", "kafka-password-file"}},
+		{name: "kafka format", environ: []string{"CREST_KAFKA_FORMAT=xml"}, want: []string{"CREST_KAFKA_FORMAT", "auto, json, ndjson, msgpack, protobuf or cloudevents"}},
+		{name: "kafka write", flags: map[string]string{"kafka-write": "all"}, want: []string{"--kafka-write", "block or event"}},
+		{name: "kafka retention", flags: map[string]string{"kafka-retention": "20000d"}, want: []string{"--kafka-retention", "0s to 3650d"}},
+		{name: "dead letters", flags: map[string]string{"dead-letters": "a b"}, want: []string{"--dead-letters", "249 letters"}},
+		{name: "kafka tls", flags: map[string]string{"kafka-tls": "on"}, want: []string{"--kafka-tls", "true or false"}},
 		{name: "switch", flags: map[string]string{"keep-user-ids": "perhaps"}, want: []string{"--keep-user-ids", "true or false"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -110,6 +110,101 @@ var Table = []*Setting{
 		format: func(s *Settings) string { return FormatSize(s.MinFree) },
 	},
 	{
+		Name: "log", Value: "embedded|kafka://HOST:PORT[,HOST:PORT]/TOPIC", Usage: "the event log: in the data folder, or a topic of Kafka that others may write to, too",
+		parse:  func(s *Settings, v string) error { s.Log = v; return checkLog(v) },
+		format: func(s *Settings) string { return s.Log },
+	},
+	{
+		Name: "kafka-topic-partitions", Value: "N", Usage: "partitions of a topic that is made here; --partitions says the same",
+		parse:  number(func(s *Settings) *int { return &s.KafkaPartitions }, 1, messages.MaxPartitions),
+		format: func(s *Settings) string { return strconv.Itoa(s.KafkaPartitions) },
+	},
+	{
+		Name: "kafka-replication", Value: "N", Usage: "copies of each partition of a topic that is made here; 0: as many as the brokers make by themselves",
+		parse:  number(func(s *Settings) *int { return &s.KafkaReplication }, 0, 32_767),
+		format: func(s *Settings) string { return strconv.Itoa(s.KafkaReplication) },
+	},
+	{
+		Name: "kafka-retention", Value: "D", Usage: "how long a topic that is made here keeps its records; 0: for ever",
+		parse:  duration(func(s *Settings) *time.Duration { return &s.KafkaRetention }, 0, 10*365*24*time.Hour),
+		format: func(s *Settings) string { return formatDuration(s.KafkaRetention) },
+	},
+	{
+		Name: "kafka-no-create", Usage: "a topic that is not there is an error",
+		parse:  truth(func(s *Settings) *bool { return &s.KafkaNoCreate }),
+		format: func(s *Settings) string { return strconv.FormatBool(s.KafkaNoCreate) },
+	},
+	{
+		Name: "kafka-keyed", Usage: "every producer keys its records by the event's topic, as crest does: boards and counts need not ask all partitions for each topic",
+		parse:  truth(func(s *Settings) *bool { return &s.KafkaKeyed }),
+		format: func(s *Settings) string { return strconv.FormatBool(s.KafkaKeyed) },
+	},
+	{
+		Name: "kafka-format", Value: "auto|json|ndjson|msgpack|protobuf|cloudevents", Usage: "of records that others write; auto: told by their headers and content",
+		parse:  oneOf(func(s *Settings) *string { return &s.KafkaFormat }, "auto", "json", "ndjson", "msgpack", "protobuf", "cloudevents"),
+		format: func(s *Settings) string { return s.KafkaFormat },
+	},
+	{
+		Name: "kafka-write", Value: "block|event", Usage: "what is written: one record for all events of a request and partition, or one JSON record for each event, for others who read along",
+		parse:  oneOf(func(s *Settings) *string { return &s.KafkaWrite }, "block", "event"),
+		format: func(s *Settings) string { return s.KafkaWrite },
+	},
+	{
+		Name: "kafka-compression", Value: "none|gzip|snappy|lz4|zstd", Usage: "of what is written",
+		parse:  oneOf(func(s *Settings) *string { return &s.KafkaCompression }, "none", "gzip", "snappy", "lz4", "zstd"),
+		format: func(s *Settings) string { return s.KafkaCompression },
+	},
+	{
+		Name: "kafka-group", Value: "NAME", Usage: "consumer group that counted offsets are committed to, for lag dashboards; where reading begins is the snapshots' to say (default: none)",
+		parse:  text(func(s *Settings) *string { return &s.KafkaGroup }, "a name"),
+		format: func(s *Settings) string { return s.KafkaGroup },
+	},
+	{
+		Name: "dead-letters", Value: "TOPIC|file", Usage: "where records go that cannot be counted; file: DATA/dead-letters.jsonl (default TOPIC-dead-letters)",
+		parse: func(s *Settings, v string) error {
+			if s.DeadLetters = v; v == "file" {
+				return nil
+			}
+			return checkTopic(v)
+		},
+		format: func(s *Settings) string { return s.DeadLetters },
+	},
+	{
+		Name: "kafka-tls", Usage: "speak TLS to the brokers; so do kafka-ca and kafka-cert",
+		parse:  truth(func(s *Settings) *bool { return &s.KafkaTLSOn }),
+		format: func(s *Settings) string { return strconv.FormatBool(s.KafkaTLSOn) },
+	},
+	{
+		Name: "kafka-ca", Value: "FILE", Usage: "certificates that the brokers' are signed by (default the system's)",
+		parse:  text(func(s *Settings) *string { return &s.KafkaCA }, "a file"),
+		format: func(s *Settings) string { return s.KafkaCA },
+	},
+	{
+		Name: "kafka-cert", Value: "FILE", Usage: "certificate to show to the brokers; with --kafka-key",
+		parse:  text(func(s *Settings) *string { return &s.KafkaCert }, "a file"),
+		format: func(s *Settings) string { return s.KafkaCert },
+	},
+	{
+		Name: "kafka-key", Value: "FILE", Usage: "key of --kafka-cert",
+		parse:  text(func(s *Settings) *string { return &s.KafkaKey }, "a file"),
+		format: func(s *Settings) string { return s.KafkaKey },
+	},
+	{
+		Name: "kafka-sasl", Value: "plain|scram-sha-256|scram-sha-512", Usage: "how to log in to the brokers (default: not at all)",
+		parse:  oneOf(func(s *Settings) *string { return &s.KafkaSASL }, "plain", "scram-sha-256", "scram-sha-512"),
+		format: func(s *Settings) string { return s.KafkaSASL },
+	},
+	{
+		Name: "kafka-user", Value: "NAME", Usage: "user of --kafka-sasl",
+		parse:  text(func(s *Settings) *string { return &s.KafkaUser }, "a name"),
+		format: func(s *Settings) string { return s.KafkaUser },
+	},
+	{
+		Name: "kafka-password-file", Value: "FILE", Usage: "file with the password of --kafka-sasl; or set CREST_KAFKA_PASSWORD",
+		parse:  text(func(s *Settings) *string { return &s.KafkaPasswordFile }, "a file"),
+		format: func(s *Settings) string { return s.KafkaPasswordFile },
+	},
+	{
 		Name: "store", Value: "dir:PATH|s3://BUCKET/PREFIX", Usage: "where snapshots are kept (default dir:DATA/store)",
 		parse:  func(s *Settings, v string) error { s.Store = v; return CheckStore(v) },
 		format: func(s *Settings) string { return s.Store },
@@ -155,18 +250,13 @@ var Table = []*Setting{
 		format: func(s *Settings) string { return s.LogFormat },
 	},
 	{
-		Name: "hash-key-file", Value: "FILE", Usage: "secret of the hashes, 32 bytes or 64 hex digits; used when the log is made (default a random one)",
+		Name: "hash-key-file", Value: "FILE", Usage: "secret of the hashes, 32 bytes or 64 hex digits; used when the log is made, and with Kafka at each start (default a random one)",
 		parse:  text(func(s *Settings) *string { return &s.HashKeyFile }, "a file"),
 		format: func(s *Settings) string { return s.HashKeyFile },
 	},
 	{
 		Name: "keep-user-ids", Usage: "store users as they are instead of as keyed hashes",
-		parse: func(s *Settings, v string) (err error) {
-			if s.KeepUserIDs, err = strconv.ParseBool(v); err != nil {
-				return errors.New("want true or false")
-			}
-			return nil
-		},
+		parse:  truth(func(s *Settings) *bool { return &s.KeepUserIDs }),
 		format: func(s *Settings) string { return strconv.FormatBool(s.KeepUserIDs) },
 	},
 }
@@ -193,6 +283,25 @@ func text(field func(*Settings) *string, want string) func(*Settings, string) er
 	return func(s *Settings, v string) error {
 		if *field(s) = v; strings.TrimSpace(v) == "" {
 			return errors.New("want " + want)
+		}
+		return nil
+	}
+}
+
+func truth(field func(*Settings) *bool) func(*Settings, string) error {
+	return func(s *Settings, v string) (err error) {
+		if *field(s), err = strconv.ParseBool(v); err != nil {
+			return errors.New("want true or false")
+		}
+		return nil
+	}
+}
+
+func oneOf(field func(*Settings) *string, values ...string) func(*Settings, string) error {
+	return func(s *Settings, v string) error {
+		if *field(s) = v; !slices.Contains(values, v) {
+			last := len(values) - 1
+			return fmt.Errorf("want %s or %s", strings.Join(values[:last], ", "), values[last])
 		}
 		return nil
 	}

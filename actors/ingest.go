@@ -51,7 +51,7 @@ func (g *ingest) take(b *messages.ReadBlock, d *window.Delta) error {
 	if b.Offset != g.next {
 		return fmt.Errorf("take block: offset %d, want %d", b.Offset, g.next)
 	}
-	g.next += b.Span()
+	g.next = b.End
 	g.arrival = max(g.arrival, b.Stamp)
 	if err := g.dedup.advance(g.arrival); err != nil {
 		return fmt.Errorf("take block at offset %d: %w", b.Offset, err)

@@ -53,8 +53,9 @@ func randomLog(rng *rand.Rand, blocks int) []messages.ReadBlock {
 				b.Records++
 			}
 		}
+		offset += max(1, messages.Offset(b.Records))
+		b.End = offset
 		log = append(log, b)
-		offset += b.Span()
 	}
 	return log
 }
@@ -191,7 +192,7 @@ func TestDedupBytesFallWhenLogTimeMovesOn(t *testing.T) {
 
 func TestKeyVerdicts(t *testing.T) {
 	g, d := newIngest(testIdentity(messages.ClockWall)), new(window.Delta)
-	b := messages.ReadBlock{Kind: messages.FrameEvents, Stamp: messages.Hour, Key: "k", BodyHash: messages.BodyHash{1}, Position: []byte{9}}
+	b := messages.ReadBlock{End: 1, Kind: messages.FrameEvents, Stamp: messages.Hour, Key: "k", BodyHash: messages.BodyHash{1}, Position: []byte{9}}
 	if err := g.take(&b, d); err != nil {
 		t.Fatal(err)
 	}
@@ -223,7 +224,7 @@ func TestIngestAllocatesNothingPerRecord(t *testing.T) {
 		b.Records++
 	}
 	take := func() {
-		b.Offset = g.next
+		b.Offset, b.End = g.next, g.next+1000
 		if err := g.take(&b, d); err != nil {
 			t.Fatal(err)
 		}
@@ -252,7 +253,7 @@ func BenchmarkIngest(b *testing.B) {
 			start := time.Now()
 			n := 0
 			for b.Loop() {
-				block.Offset = g.next
+				block.Offset, block.End = g.next, g.next+10_000
 				if err := g.take(&block, d); err != nil {
 					b.Fatal(err)
 				}
@@ -289,7 +290,7 @@ func TestPartitionsAgreeOnAKey(t *testing.T) {
 				if only != 2 && only != i {
 					continue
 				}
-				b.Offset = g.next
+				b.Offset, b.End = g.next, g.next+1
 				if b.Key != "" {
 					_, seen[i] = g.dedup.findKey(g.hashes.key(b.Key), b.Stamp)
 				}

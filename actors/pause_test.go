@@ -39,7 +39,7 @@ type steady struct {
 
 func (s *steady) Read(_ context.Context, _ messages.Partition, from messages.Offset, b *messages.Batch) error {
 	s.reads++
-	b.Blocks = append(b.Blocks[:0], messages.ReadBlock{Offset: from, Records: 100})
+	b.Blocks = append(b.Blocks[:0], messages.ReadBlock{Offset: from, End: from + 100, Records: 100})
 	b.Next = from + 100
 	return nil
 }

@@ -138,6 +138,9 @@ type KeyVerdict struct {
 	// State is KeySeen. Position is encoded as Position.AppendTo does.
 	Stamp    Micros
 	Position []byte
+	// Until is the end of the quarter of a dedup window in which the first was
+	// seen; set with Position.
+	Until Micros
 }
 
 // KeyState is what is known of an Idempotency-Key.

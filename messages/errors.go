@@ -22,6 +22,9 @@ var (
 	// ErrFenced: somebody else owns a partition now; whoever gets this stops
 	// publishing it.
 	ErrFenced = errors.New("the partition has another owner")
+	// ErrLost: the log does not have any more what comes next in a partition.
+	// Reading on behind it would leave events out and not say so.
+	ErrLost = errors.New("the log has lost what comes next")
 )
 
 // RefusedError says that events cannot be taken now, and when to try again.

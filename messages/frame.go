@@ -12,10 +12,13 @@ const (
 	FrameTick FrameKind = 2
 	// FrameControl carries new Settings for every partition.
 	FrameControl FrameKind = 3
+	// FrameGap is never appended: a block of it stands for offsets that hold
+	// nothing (of Kafka: transaction markers, aborted or compacted records).
+	FrameGap FrameKind = 4
 )
 
 // Frame is what one request, tick or control change brings to the log. In the
-// embedded log it is there whole or not at all.
+// embedded log it is there whole or not at all; in Kafka each block is.
 type Frame struct {
 	Kind FrameKind
 	// Stamp is the arrival, set once from the node clock before the frame is
@@ -26,6 +29,9 @@ type Frame struct {
 	// the key's home partition (Routes.Home), also without records.
 	Key      string
 	BodyHash BodyHash
+	// Follows is set where the blocks do not land together: in a keyed frame
+	// whose home block is in the log already, and which has all the others.
+	Follows *Followed
 	// Blocks are ascending by partition, at most one per partition. A tick and
 	// a control frame have one, with no records, for every partition.
 	Blocks []Block
@@ -33,6 +39,33 @@ type Frame struct {
 
 // BodyHash identifies a request body within one Idempotency-Key.
 type BodyHash [16]byte
+
+// Followed is the first block that the home partition of an Idempotency-Key has
+// under it. The other blocks of the same request name it, whoever writes them
+// and how often: so a partition tells a repeat of them from a later request
+// under the same key, without a clock.
+type Followed struct {
+	Home Offset // behind the home's block
+	// Until is the end of the quarter of a dedup window in which the home saw it
+	// (KeyVerdict.Until).
+	Until Micros
+}
+
+// Sent is what the writer of a block says of it in a log whose partitions stamp
+// for themselves, and in which a block may come to be twice.
+type Sent struct {
+	Stamp Micros // the frame's, as its writer gave it
+	// Sequence counts the writer's blocks in this partition from 1: one that is not
+	// above the last of the same writer was there before.
+	Writer   WriterID
+	Sequence uint64
+	// Follows is that of the frame.
+	Follows *Followed
+}
+
+// WriterID names one writer of a log in which a lost answer makes its writer
+// send a block again. It is random, made at its start.
+type WriterID [16]byte
 
 // Block is the part of a frame that goes to one partition.
 type Block struct {
@@ -64,6 +97,10 @@ type Batch struct {
 	// MaxBytes bounds the Data that one Read brings (one block more at most);
 	// 0 means 1 MiB.
 	MaxBytes int
+	// Settings are those in force at the offset asked for. A log that holds
+	// events as others wrote them judges them by these, and ends the batch behind
+	// a control block. The zero value: the log's first.
+	Settings Settings
 }
 
 // Records is the number of records in the batch.
@@ -77,13 +114,24 @@ func (b *Batch) Records() int {
 
 // ReadBlock is one block as read back.
 type ReadBlock struct {
-	Offset   Offset // of its first record
-	Kind     FrameKind
-	Stamp    Micros
+	Offset Offset // where the partition stood before it
+	// End is where it stands behind it. In the embedded log that is its Span
+	// further. In Kafka an offset is a record, which may have any number of
+	// events, and blocks span gaps.
+	End  Offset
+	Kind FrameKind
+	// Stamp is the arrival: the frame's, or where partitions stamp for themselves
+	// (Kafka) the broker's.
+	Stamp Micros
+	// Sent is what the block's writer says of it where that is more; nil: nothing.
+	Sent     *Sent
 	Key      string // the frame's Idempotency-Key
 	BodyHash BodyHash
 	Records  uint32
-	Data     []byte
+	// Refused is how many events the log holds here that cannot be records. The
+	// log has put them aside (dead letters); they are accounted for here.
+	Refused uint32
+	Data    []byte
 	// Position is the whole frame's position (behind each of its blocks, as
 	// Append returned it), encoded as Position.AppendTo does. Set in blocks of
 	// frames that have a Key.
@@ -91,4 +139,4 @@ type ReadBlock struct {
 }
 
 // Span is how many offsets the block takes.
-func (b *ReadBlock) Span() Offset { return max(1, Offset(b.Records)) }
+func (b *ReadBlock) Span() Offset { return b.End - b.Offset }

@@ -48,12 +48,26 @@ type LogIdentity struct {
 	ID         LogID
 	Partitions int // 1 … MaxPartitions
 	Clock      Clock
+	// Routing says how topics go to partitions.
+	Routing Routing
 	// HashKey is the secret of every keyed hash over this log: partitions,
 	// fingerprints, sketches. It never leaves the node.
 	HashKey [32]byte
 	// Settings in force at the log's first record.
 	Settings Settings
 }
+
+// Routing is how a topic's partition is found.
+type Routing uint8
+
+const (
+	// RoutingKeyed: by a keyed hash, so nobody outside can aim many topics at one
+	// partition.
+	RoutingKeyed Routing = 0
+	// RoutingMurmur2: as Kafka's Java producer does with the topic as the record's
+	// key, so that others who key by topic agree.
+	RoutingMurmur2 Routing = 1
+)
 
 // MaxPartitions bounds LogIdentity.Partitions.
 const MaxPartitions = 1024

@@ -64,4 +64,8 @@ type CellsQuery struct {
 type KeyQuery struct {
 	Key      string
 	BodyHash BodyHash
+	// Applied: a block under the key is counted already. The answer is what it
+	// met, whatever its age by now: KeySeen with the position of that very block
+	// if it was the first.
+	Applied bool
 }

@@ -7,20 +7,26 @@ import "github.com/dchest/siphash"
 type Routes struct {
 	partitions uint64
 	k0, k1     uint64
+	routing    Routing
 }
 
 // NewRoutes are the routes of a log.
 func NewRoutes(id *LogIdentity) Routes {
 	k0, k1 := id.Subkey("partition")
-	return Routes{partitions: uint64(id.Partitions), k0: k0, k1: k1}
+	if id.Routing == RoutingMurmur2 {
+		k0, k1 = 0, 0 // all writers agree, whatever their secrets
+	}
+	return Routes{partitions: uint64(id.Partitions), k0: k0, k1: k1, routing: id.Routing}
 }
 
 // Partitions is their number.
 func (r Routes) Partitions() int { return int(r.partitions) }
 
-// Of is the partition of a topic: a keyed hash, so nobody outside can aim
-// many topics at one partition.
+// Of is the partition of a topic, by the log's Routing.
 func (r Routes) Of(topic []byte) Partition {
+	if r.routing == RoutingMurmur2 {
+		return Partition(uint64(murmur2(topic)&0x7fffffff) % r.partitions)
+	}
 	return Partition(siphash.Hash(r.k0, r.k1, topic) % r.partitions)
 }
 

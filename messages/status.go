@@ -3,7 +3,9 @@ package messages
 // Ledger accounts for every event of a partition: at rest
 // Logged = Counted + Duplicates + DeadLettered.
 type Ledger struct {
-	Logged       uint64 // events in the log
+	// Logged is the events in the log: those that were read, and one for each
+	// offset that was not yet (in Kafka a record may have more).
+	Logged       uint64
 	Counted      uint64 // events counted
 	Duplicates   uint64 // events dropped because their id or key was there before
 	DeadLettered uint64 // events refused behind the log
@@ -50,6 +52,7 @@ type EngineStatus struct {
 type PartitionStatus struct {
 	Ledger
 	Clock    Micros   // the partition clock; 0 before the first event
+	Arrival  Micros   // largest arrival counted; 0 before the first block
 	Settings Settings // in force as of the applied log
 	Failed   string   // why the partition stopped; "" while it runs
 	Topics   int      // topic rows

@@ -38,7 +38,7 @@ func (l *MemLog) Append(_ context.Context, f *messages.Frame, pos messages.Posit
 	for i := range f.Blocks {
 		b := &f.Blocks[i]
 		l.blocks[b.Partition] = append(l.blocks[b.Partition], messages.ReadBlock{
-			Offset: starts[b.Partition], Kind: f.Kind, Stamp: f.Stamp, Key: f.Key, BodyHash: f.BodyHash,
+			Offset: starts[b.Partition], End: starts[b.Partition] + b.Span(), Kind: f.Kind, Stamp: f.Stamp, Key: f.Key, BodyHash: f.BodyHash,
 			Records: b.Records, Data: append([]byte(nil), b.Data...), Position: encoded,
 		})
 	}
@@ -98,7 +98,7 @@ func (l *MemLog) read(p messages.Partition, from messages.Offset, b *messages.Ba
 	for _, block := range l.blocks[p] {
 		if block.Offset >= from && len(b.Blocks) < 16 {
 			b.Blocks = append(b.Blocks, block)
-			b.Next = block.Offset + block.Span()
+			b.Next = block.End
 		}
 	}
 	return l.changed, nil

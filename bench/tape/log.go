@@ -115,7 +115,8 @@ func (g *Log) append(frame []messages.Block, head messages.ReadBlock, home messa
 			continue
 		}
 		block := head
-		block.Offset, block.Records, block.Data = start[b.Partition], b.Records, slices.Clone(b.Data)
+		block.Offset, block.End = start[b.Partition], end[b.Partition]
+		block.Records, block.Data = b.Records, slices.Clone(b.Data)
 		p := &g.partitions[b.Partition]
 		p.blocks, p.frame = append(p.blocks, block), append(p.frame, number)
 	}
@@ -201,8 +202,8 @@ func (g *Log) read(number messages.Partition, from, end messages.Offset, b *mess
 			behind := int(loop)*g.events + (int(p.frame[i])+1)*g.Request
 			block.Stamp = g.start + messages.Micros(float64(behind)/g.Rate*1e6)
 		}
-		block.Offset += base
-		b.Next = block.Offset + block.Span()
+		block.Offset, block.End = base+block.Offset, base+block.End
+		b.Next = block.End
 		b.Blocks = append(b.Blocks, block)
 	}
 }

@@ -40,8 +40,8 @@ func (s *snapshots) agrees(ctx context.Context, info *messages.SnapshotInfo, beg
 		}
 		last := &b.Blocks[0]
 		switch {
-		case last.Offset+last.Span() != at:
-			return notOfThisLog(info, fmt.Sprintf("which is in the middle of a request there (%d to %d)", last.Offset, last.Offset+last.Span()))
+		case last.End != at:
+			return notOfThisLog(info, fmt.Sprintf("which is in the middle of a request there (%d to %d)", last.Offset, last.End))
 		case last.Stamp == info.Arrival:
 			return nil
 		case last.Stamp > info.Arrival || last.Stamp < info.Arrival-stampSlack:

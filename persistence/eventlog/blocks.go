@@ -49,6 +49,7 @@ func (l *blockLists) add(f *frame, log messages.LogID) {
 		l.bytes += readBlockBytes
 		l.by[b.partition] = append(l.by[b.partition], messages.ReadBlock{
 			Offset:   b.offset,
+			End:      b.end(),
 			Kind:     f.kind,
 			Stamp:    f.stamp,
 			Key:      key,

@@ -146,7 +146,7 @@ func checkContents(t *testing.T, l *eventlog.Log, frames []*messages.Frame) {
 		}
 		for i := range f.Blocks {
 			b := &f.Blocks[i]
-			r := messages.ReadBlock{Offset: first[b.Partition], Kind: f.Kind, Stamp: f.Stamp, Key: f.Key,
+			r := messages.ReadBlock{Offset: first[b.Partition], End: first[b.Partition] + b.Span(), Kind: f.Kind, Stamp: f.Stamp, Key: f.Key,
 				BodyHash: f.BodyHash, Records: b.Records, Data: b.Data}
 			if pos != nil {
 				r.Position = pos.AppendTo(nil, id.ID)

@@ -149,7 +149,7 @@ func newFiller(b *messages.Batch) filler {
 
 // take adds the blocks of list from the one that holds b.Next on.
 func (f *filler) take(list []messages.ReadBlock) {
-	first := sort.Search(len(list), func(i int) bool { return list[i].Offset+list[i].Span() > f.b.Next })
+	first := sort.Search(len(list), func(i int) bool { return list[i].End > f.b.Next })
 	if first < len(list) && list[first].Offset > f.b.Next {
 		panic("eventlog: the index leads past a block")
 	}
@@ -160,6 +160,6 @@ func (f *filler) take(list []messages.ReadBlock) {
 	}
 	if n > first {
 		f.b.Blocks = append(f.b.Blocks, list[first:n]...)
-		f.b.Next = list[n-1].Offset + list[n-1].Span()
+		f.b.Next = list[n-1].End
 	}
 }

@@ -4,18 +4,20 @@
 # make integration  the real binary over real HTTP: killed, restarted, retried against (see bench/sim)
 # make bench      Go benchmarks, then every table of bench/, at sizes that end within about ten minutes;
 #                 crest beside Redis wants Debian's redis-server. For published sizes see bench/README.md
+# make proto      messages/eventpb from messages/event.proto; wants Debian's protobuf-compiler
 # make profile    what the compiler is guided by (cmd/crest/default.pgo), anew; about a minute
 # make lint       gofmt, go vet, staticcheck, govulncheck
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build demo test integration bench profile lint clean
+.PHONY: build demo test integration bench proto profile lint clean
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 TOOLS := $(CURDIR)/.cache/tools
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+PROTOC_GEN_GO := google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12
 
 # ST1005 wants errors in lower case; those of Validate begin with a field's name.
 CHECKS := inherit,-ST1005
@@ -52,6 +54,9 @@ bench: build
 	go run ./bench/budget -events $(BENCH_EVENTS) -topics $(BENCH_TOPICS) -live 10s
 	go run ./bench/peers -bin bin/crest -events $(BENCH_EVENTS) -topics $(BENCH_TOPICS) -live 10s
 
+proto: $(TOOLS)/protoc-gen-go
+	protoc --plugin=$< --go_out=messages/eventpb --go_opt=paths=source_relative -I messages event.proto
+
 # The build takes it by itself. What it names and is not there any more costs
 # nothing, but gains nothing either: make it anew when the hot path has changed.
 profile:
@@ -73,6 +78,8 @@ $(TOOLS)/staticcheck: Makefile
 	GOBIN=$(TOOLS) go install $(STATICCHECK) && touch $@
 $(TOOLS)/govulncheck: Makefile
 	GOBIN=$(TOOLS) go install $(GOVULNCHECK) && touch $@
+$(TOOLS)/protoc-gen-go: Makefile
+	GOBIN=$(TOOLS) go install $(PROTOC_GEN_GO) && touch $@
 
 clean:
 	rm -rf bin .cache

@@ -6,13 +6,96 @@ import (
 	"github.com/crestdb/crest/messages"
 )
 
+// bodies takes bodies apart, in all their forms, and hands over each event as
+// soon as it is whole.
+type bodies struct {
+	to            taker
+	stamp, latest messages.Micros // arrival, and the latest event time accepted
+
+	events int  // handed over since open, good or not
+	batch  bool // the body is a batch by its form, even of one event
+
+	// more is set for a body that JSON refused for lines behind its value.
+	more bool
+
+	event event
+	json  jsonScanner
+	pack  packScanner
+
+	envelopes envelopes
+	around    *envelope   // of all events of the body, if it has one
+	envelope  envelope    // of the event at hand
+	data      []byte      // out of its data_base64
+	inner     jsonScanner // of that
+}
+
+// taker is whoever wants the events of a body.
+type taker interface {
+	// take gets a good event; the record is valid during the call.
+	take(r *messages.Record)
+	// reject gets what is to be said of any other.
+	reject(r Rejection)
+	// explains tells whether the reason of the next rejection is of use.
+	explains() bool
+}
+
+func newBodies(to taker, userKey [2]uint64, keepUsers bool) bodies {
+	b := bodies{to: to}
+	b.event.userKey, b.event.keepUsers = userKey, keepUsers
+	b.event.keys = newKeySet()
+	return b
+}
+
+// open forgets the last body.
+func (b *bodies) open(stamp, latest messages.Micros) {
+	b.stamp, b.latest = stamp, latest
+	b.events, b.batch, b.more, b.around = 0, false, false, nil
+}
+
+// capacity is the memory held on to, in bytes.
+func (b *bodies) capacity() int {
+	return cap(b.event.extra) + cap(b.event.inner) + cap(b.json.arena) + cap(b.pack.arena) + cap(b.inner.arena) + cap(b.data) + b.event.keys.bytes()
+}
+
+// begin readies the event for the next one of the body.
+func (b *bodies) begin() {
+	b.event.reset(b.stamp, b.latest, b.to.explains())
+	b.event.around = b.around
+}
+
+// finish hands over the event just scanned.
+func (b *bodies) finish(line int) {
+	e := &b.event
+	e.complete()
+	if e.around != nil && !e.rejected {
+		place := 0
+		if e.around == b.around {
+			place = b.events
+		}
+		e.around.fill(e, place)
+	}
+	if e.rejected {
+		b.refuse(Rejection{Line: line, Reason: e.reason})
+		return
+	}
+	b.events++
+	b.to.take(&e.record)
+}
+
+// refuse hands over what is to be said of an event that is not good.
+func (b *bodies) refuse(r Rejection) {
+	r.Index = b.events
+	b.events++
+	b.to.reject(r)
+}
+
 // byteOrderMark may stand before a text; it is skipped.
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
 // NDJSON takes a body of one event per line. A broken line is rejected with
 // its place and does not harm the others. Blank lines are no events, but they
 // count as lines. The only error is ErrEmpty.
-func (b *Builder) NDJSON(body []byte) error {
+func (b *bodies) NDJSON(body []byte) error {
 	b.batch = true
 	body = bytes.TrimPrefix(body, byteOrderMark)
 	s := &b.json
@@ -35,15 +118,14 @@ func (b *Builder) NDJSON(body []byte) error {
 }
 
 // line takes the event in s.src.
-func (b *Builder) line(pos, line int) {
+func (b *bodies) line(pos, line int) {
 	s := &b.json
-	b.begin()
-	if pos = s.event(&b.event, pos); pos >= 0 {
+	if pos = b.jsonObject(pos); pos >= 0 {
 		pos = s.nothingBehind(pos, "want one event per line")
 	}
 	if pos < 0 {
 		at := textError(s.src, s.failed, s.reason)
-		b.reject(Rejection{Line: line, Column: at.Column, Reason: at.Reason})
+		b.refuse(Rejection{Line: line, Column: at.Column, Reason: at.Reason})
 		return
 	}
 	b.finish(line)
@@ -51,7 +133,7 @@ func (b *Builder) line(pos, line int) {
 
 // JSON takes a body that is one event, or an array of events. Anything wrong
 // with its syntax is a *SyntaxError, and nothing of the body is taken.
-func (b *Builder) JSON(body []byte) error {
+func (b *bodies) JSON(body []byte) error {
 	s := &b.json
 	s.src = bytes.TrimPrefix(body, byteOrderMark)
 	defer b.release()
@@ -66,8 +148,9 @@ func (b *Builder) JSON(body []byte) error {
 	default:
 		pos = s.fail(pos, "want an event or an array of events")
 	}
-	if pos >= 0 {
-		pos = s.nothingBehind(pos, "want one value in the body; several lines of events are application/x-ndjson")
+	if end := pos; pos >= 0 {
+		pos = s.nothingBehind(end, "want one value in the body; several lines of events are application/x-ndjson")
+		b.more = pos < 0 && bytes.IndexByte(s.src[end:s.failed], '\n') >= 0
 	}
 	if pos < 0 {
 		return textError(s.src, s.failed, s.reason)
@@ -75,15 +158,14 @@ func (b *Builder) JSON(body []byte) error {
 	return b.nothing()
 }
 
-func (b *Builder) jsonEvent(pos int) int {
-	b.begin()
-	if pos = b.json.event(&b.event, pos); pos >= 0 {
+func (b *bodies) jsonEvent(pos int) int {
+	if pos = b.jsonObject(pos); pos >= 0 {
 		b.finish(0)
 	}
 	return pos
 }
 
-func (b *Builder) jsonArray(pos int) int {
+func (b *bodies) jsonArray(pos int) int {
 	b.batch = true
 	s := &b.json
 	pos = s.space(pos + 1)
@@ -114,14 +196,14 @@ func (s *jsonScanner) nothingBehind(pos int, want string) int {
 }
 
 // release lets go of the body.
-func (b *Builder) release() {
+func (b *bodies) release() {
 	b.json.src, b.pack.src = nil, nil
 	b.event.key, b.event.record = nil, messages.Record{}
 }
 
 // nothing is ErrEmpty for a body without events.
-func (b *Builder) nothing() error {
-	if b.accepted+b.rejected == 0 {
+func (b *bodies) nothing() error {
+	if b.events == 0 {
 		return ErrEmpty
 	}
 	return nil

@@ -41,9 +41,8 @@ type Rejection struct {
 // Builder decodes bodies into the blocks of one frame. The zero value is not
 // ready; see NewBuilder.
 type Builder struct {
-	cfg    Config
-	stamp  messages.Micros
-	latest messages.Micros // the latest event time accepted
+	bodies
+	cfg Config
 
 	blocks []block // per partition
 	frame  messages.Frame
@@ -51,13 +50,8 @@ type Builder struct {
 	accepted   int
 	rejected   int
 	rejections []Rejection
-	batch      bool
 	ids        bool
 	topic      []byte // of the first event accepted
-
-	event event
-	json  jsonScanner
-	pack  packScanner
 }
 
 // block collects the records of one partition.
@@ -69,21 +63,19 @@ type block struct {
 // NewBuilder makes a builder. It has to be Reset before each body.
 func NewBuilder(cfg Config) *Builder {
 	b := &Builder{cfg: cfg, blocks: make([]block, cfg.Routes.Partitions())}
-	b.event.userKey, b.event.keepUsers = cfg.UserKey, cfg.KeepUserIDs
-	b.event.keys = newKeySet()
+	b.bodies = newBodies(b, cfg.UserKey, cfg.KeepUserIDs)
 	return b
 }
 
 // Reset forgets the last body and sets the arrival stamp of the next frame.
 func (b *Builder) Reset(stamp messages.Micros) {
-	b.stamp = stamp
-	b.latest = stamp + messages.Micros(b.cfg.MaxAhead()/time.Microsecond)
+	b.open(stamp, stamp+messages.Micros(b.cfg.MaxAhead()/time.Microsecond))
 	for i := range b.blocks {
 		b.blocks[i].records, b.blocks[i].data = 0, b.blocks[i].data[:0]
 	}
 	b.frame = messages.Frame{Blocks: b.frame.Blocks[:0]}
 	b.accepted, b.rejected, b.rejections = 0, 0, nil
-	b.batch, b.ids, b.topic = false, false, b.topic[:0]
+	b.ids, b.topic = false, b.topic[:0]
 }
 
 // Reserve makes room for the records of a body of n bytes if the builder is
@@ -140,27 +132,15 @@ func (b *Builder) Topic() string { return string(b.topic) }
 
 // Capacity is the memory the builder holds on to, in bytes.
 func (b *Builder) Capacity() int {
-	n := cap(b.event.extra) + cap(b.event.inner) + cap(b.json.arena) + cap(b.pack.arena) + b.event.keys.bytes()
+	n := b.capacity()
 	for i := range b.blocks {
 		n += cap(b.blocks[i].data)
 	}
 	return n
 }
 
-// begin readies the event for the next one of the body.
-func (b *Builder) begin() {
-	b.event.reset(b.stamp, b.latest, len(b.rejections) < MaxRejections)
-}
-
-// finish takes the event just scanned, or counts it as rejected.
-func (b *Builder) finish(line int) {
-	e := &b.event
-	e.complete()
-	if e.rejected {
-		b.reject(Rejection{Line: line, Reason: e.reason})
-		return
-	}
-	r := &e.record
+// take puts an event into its partition's block.
+func (b *Builder) take(r *messages.Record) {
 	blk := &b.blocks[b.cfg.Routes.Of(r.Topic)]
 	blk.data = r.AppendTo(blk.data)
 	blk.records++
@@ -173,9 +153,11 @@ func (b *Builder) finish(line int) {
 
 // reject counts an event as rejected and keeps the reason of the first ones.
 func (b *Builder) reject(r Rejection) {
-	if len(b.rejections) < MaxRejections {
-		r.Index = b.accepted + b.rejected
+	if b.explains() {
 		b.rejections = append(b.rejections, r)
 	}
 	b.rejected++
 }
+
+// explains tells whether the reason of the next rejection is kept.
+func (b *Builder) explains() bool { return len(b.rejections) < MaxRejections }

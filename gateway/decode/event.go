@@ -14,6 +14,7 @@ type event struct {
 	user     [messages.UserHashLength]byte
 	number   uint64 // of the value at hand, if its kind says so
 	digits   []byte // of a user id that came as a number
+	literal  []byte // of a number that came as protobuf
 	key      []byte // of the member at hand
 	seen     uint32 // fields, by bit
 	rejected bool
@@ -24,6 +25,12 @@ type event struct {
 	// JSON, comma-separated.
 	extra, inner []byte
 
+	// version and data say that it has keys of a CloudEvent's envelope; around is
+	// the one it came in, id the one made from that.
+	version, data bool
+	around        *envelope
+	id            []byte
+
 	stamp, latest messages.Micros
 	explain       bool // somebody will read the reason
 	userKey       [2]uint64
@@ -33,6 +40,7 @@ type event struct {
 func (e *event) reset(stamp, latest messages.Micros, explain bool) {
 	e.record = messages.Record{Count: 1}
 	e.seen, e.rejected, e.reason = 0, false, ""
+	e.version, e.data, e.around = false, false, nil
 	e.extra, e.inner = e.extra[:0], e.inner[:0]
 	e.stamp, e.latest, e.explain = stamp, latest, explain
 	e.keys.reset()
@@ -62,6 +70,12 @@ func (e *event) field(object uint32, key []byte, inner bool) field {
 	case f == fieldOther:
 		if known := variantOf(key, inner); known != nil {
 			e.reject("%s: the key is %s, in this case", strconv.QuoteToGraphic(shorten(key)), known)
+		}
+		switch string(key) {
+		case "specversion":
+			e.version = true
+		case "data", "data_base64":
+			e.data = true
 		}
 		e.unique(object, key)
 	case e.seen&(1<<f) != 0 && inner:

@@ -21,7 +21,7 @@ type packScanner struct {
 // Msgpack takes a body that is an array of maps, or one map after the other.
 // Anything wrong with its syntax is a *SyntaxError, and nothing of the body is
 // taken.
-func (b *Builder) Msgpack(body []byte) error {
+func (b *bodies) Msgpack(body []byte) error {
 	s := &b.pack
 	s.src = body
 	defer b.release()
@@ -47,7 +47,7 @@ func (b *Builder) Msgpack(body []byte) error {
 	return b.nothing()
 }
 
-func (b *Builder) packedArray(h packHead, pos int) int {
+func (b *bodies) packedArray(h packHead, pos int) int {
 	b.batch = true
 	for range h.n() {
 		h, end := b.pack.head(pos)
@@ -62,7 +62,7 @@ func (b *Builder) packedArray(h packHead, pos int) int {
 }
 
 // packedEvent takes one event behind its head.
-func (b *Builder) packedEvent(h packHead, pos int) int {
+func (b *bodies) packedEvent(h packHead, pos int) int {
 	s, e := &b.pack, &b.event
 	b.begin()
 	s.arena = s.arena[:0]

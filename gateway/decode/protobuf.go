@@ -1,0 +1,296 @@
+package decode
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"unicode/utf8"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// Field numbers of messages/event.proto that are not those of a JSON key.
+const (
+	protoEvents     = 3 // of EventBatch; no Event has it
+	protoSession    = 15
+	protoAttributes = 18
+)
+
+// protoField is what a field of an Event is.
+type protoField struct {
+	name  []byte
+	field field
+	wire  protowire.Type
+}
+
+// protoFields are the fields of an Event by their numbers.
+var protoFields = [...]protoField{
+	2:  {[]byte("topic"), fieldTopic, protowire.BytesType},
+	5:  {[]byte("video_id"), fieldTopic, protowire.BytesType},
+	6:  {[]byte("user_id"), fieldUser, protowire.BytesType},
+	7:  {[]byte("timestamp"), fieldTime, protowire.VarintType},
+	8:  {[]byte("event_id"), fieldID, protowire.BytesType},
+	9:  {[]byte("category"), fieldCategory, protowire.BytesType},
+	10: {[]byte("region"), fieldRegion, protowire.BytesType},
+	11: {[]byte("count"), fieldCount, protowire.VarintType},
+	12: {[]byte("lang"), fieldLang, protowire.BytesType},
+	13: {[]byte("source"), fieldSource, protowire.BytesType},
+	14: {[]byte("device"), fieldDevice, protowire.BytesType},
+
+	protoSession: {[]byte("session_id"), fieldOther, protowire.BytesType},
+
+	16: {[]byte("watch_time_sec"), fieldWatch, protowire.Fixed64Type},
+	17: {[]byte("completed"), fieldCompleted, protowire.VarintType},
+
+	protoAttributes: {[]byte("attributes"), fieldOther, protowire.BytesType},
+}
+
+// Protobuf takes a body that is an Event or an EventBatch of messages/event.proto;
+// its first field tells which. An event whose bytes are broken harms no other,
+// since the batch says where it ends; a broken batch is a *SyntaxError, and nothing
+// of it is taken.
+func (b *bodies) Protobuf(body []byte) error {
+	defer b.release()
+	if len(body) == 0 {
+		return ErrEmpty
+	}
+	if first, _, n := consumeTag(body); n < 0 || first != protoEvents {
+		b.protoEvent(body)
+		return nil
+	}
+	b.batch = true
+	for pos := 0; pos < len(body); {
+		num, typ, n := consumeTag(body[pos:])
+		if n < 0 {
+			return protoError(pos, n)
+		}
+		if num != protoEvents {
+			return &SyntaxError{Offset: pos, Reason: fmt.Sprintf("a batch has events (field %d) only, not field %d", protoEvents, num)}
+		}
+		if typ != protowire.BytesType {
+			return &SyntaxError{Offset: pos, Reason: fmt.Sprintf("events: wire type %d; want %d", typ, protowire.BytesType)}
+		}
+		event, length := protowire.ConsumeBytes(body[pos+n:])
+		if length < 0 {
+			return protoError(pos+n, length)
+		}
+		b.protoEvent(event)
+		pos += n + length
+	}
+	return nil
+}
+
+// consumeTag is protowire.ConsumeTag without numbers that no field may have.
+func consumeTag(src []byte) (num protowire.Number, typ protowire.Type, n int) {
+	num, typ, n = protowire.ConsumeTag(src)
+	if n >= 0 && num > protowire.MaxValidNumber {
+		_, _, n = protowire.ConsumeTag([]byte{0}) // its code
+	}
+	return num, typ, n
+}
+
+func protoError(at, code int) *SyntaxError {
+	return &SyntaxError{Offset: at, Reason: protoReason(code)}
+}
+
+// protoReason says what protowire's codes mean. (Its own texts differ from build to
+// build.)
+func protoReason(code int) string {
+	if errors.Is(protowire.ParseError(code), io.ErrUnexpectedEOF) {
+		return "ends too early"
+	}
+	return "no protobuf"
+}
+
+func (b *bodies) protoEvent(src []byte) {
+	b.begin()
+	b.event.protobuf(src)
+	b.finish(0)
+}
+
+// protobuf reads an Event.
+func (e *event) protobuf(src []byte) {
+	object := e.keys.open()
+	seen := uint32(0) // by number
+	for pos := 0; pos < len(src); {
+		num, typ, n := consumeTag(src[pos:])
+		if n < 0 {
+			e.broken(pos, n)
+			return
+		}
+		pos += n
+		if int(num) >= len(protoFields) || protoFields[num].name == nil {
+			if num == protoEvents {
+				e.reject("field %d is of a batch, and stands in an event", num)
+			}
+			if n = protowire.ConsumeFieldValue(num, typ, src[pos:]); n < 0 {
+				e.broken(pos, n)
+				return
+			}
+			pos += n
+			continue
+		}
+		f := &protoFields[num]
+		switch {
+		case typ != f.wire:
+			e.reject("%s: wire type %d; want %d: is it another schema?", f.name, typ, f.wire)
+			return
+		case seen&(1<<num) != 0 && num != protoAttributes:
+			e.reject("%s: given twice", f.name)
+		}
+		seen |= 1 << num
+		switch typ {
+		case protowire.BytesType:
+			text, length := protowire.ConsumeBytes(src[pos:])
+			if length < 0 {
+				e.broken(pos, length)
+				return
+			}
+			pos += length
+			if num == protoAttributes {
+				e.attribute(object, text)
+			} else {
+				e.protoText(object, f, text)
+			}
+		case protowire.VarintType:
+			v, length := protowire.ConsumeVarint(src[pos:])
+			if length < 0 {
+				e.broken(pos, length)
+				return
+			}
+			pos += length
+			e.protoNumber(f, v)
+		default:
+			v, length := protowire.ConsumeFixed64(src[pos:])
+			if length < 0 {
+				e.broken(pos, length)
+				return
+			}
+			pos += length
+			e.protoFloat(f, v)
+		}
+	}
+}
+
+// broken refuses the event at hand for its bytes.
+func (e *event) broken(at, code int) {
+	e.reject("byte %d of the event: %s", at, protoReason(code))
+}
+
+// protoText takes a string; an empty one was not given.
+func (e *event) protoText(object uint32, f *protoField, text []byte) {
+	if len(text) == 0 {
+		return
+	}
+	v, ok := textValue(text)
+	if !ok {
+		e.reject("%s: invalid UTF-8", f.name)
+		return
+	}
+	if f.field == fieldOther {
+		e.unique(object, f.name)
+		e.keepQuoted(f.name, text)
+		return
+	}
+	e.known(f.field, f.name)
+	if e.set(f.field, v) {
+		e.keepQuoted(f.name, text)
+	}
+}
+
+// textValue is a value of text; false if that is not UTF-8.
+func textValue(text []byte) (v value, ok bool) {
+	if plain(text, 0) == len(text) {
+		return value{kind: kindText, text: text}, true
+	}
+	if !utf8.Valid(text) {
+		return v, false
+	}
+	return value{kind: kindText, control: hasControl(text), text: text}, true
+}
+
+func (e *event) keepQuoted(key, text []byte) {
+	if e.bounded() {
+		m := e.members(false)
+		*m = appendQuoted(*m, key)
+		*m = append(*m, ':')
+		*m = appendQuoted(*m, text)
+	}
+}
+
+// protoNumber takes an integer or a boolean.
+func (e *event) protoNumber(f *protoField, v uint64) {
+	switch f.field {
+	case fieldCount:
+		if v == 0 {
+			return
+		}
+	case fieldCompleted:
+		e.known(f.field, f.name)
+		word := wordFalse
+		if v != 0 {
+			word = wordTrue
+		}
+		e.set(f.field, value{kind: kindBool, text: word})
+		return
+	}
+	e.known(f.field, f.name)
+	if f.field == fieldTime && int64(v) < 0 {
+		e.literal = strconv.AppendInt(e.literal[:0], int64(v), 10)
+		e.set(f.field, value{kind: kindInteger, text: e.literal})
+		return
+	}
+	e.number = v
+	e.set(f.field, value{kind: kindUint})
+}
+
+// protoFloat takes a double, as the decimal that its writer wrote.
+func (e *event) protoFloat(f *protoField, bits uint64) {
+	e.known(f.field, f.name)
+	if x := math.Float64frombits(bits); math.IsNaN(x) || math.IsInf(x, 0) {
+		e.reject("%s: not a finite number", f.name)
+		return
+	}
+	e.literal = packHead{width: 8, bits: bits}.appendFloat(e.literal[:0])
+	if e.set(f.field, value{kind: kindNumber, text: e.literal}) && e.bounded() {
+		m := e.members(false)
+		*m = appendQuoted(*m, f.name)
+		*m = append(*m, ':')
+		*m = append(*m, e.literal...)
+	}
+}
+
+// attribute takes an entry of the map: field 1 its key, field 2 its value.
+func (e *event) attribute(object uint32, entry []byte) {
+	var parts [3][]byte
+	for pos := 0; pos < len(entry); {
+		num, typ, n := consumeTag(entry[pos:])
+		if n < 0 {
+			e.broken(pos, n)
+			return
+		}
+		pos += n
+		length := 0
+		if (num == 1 || num == 2) && typ == protowire.BytesType {
+			parts[num], length = protowire.ConsumeBytes(entry[pos:])
+		} else {
+			length = protowire.ConsumeFieldValue(num, typ, entry[pos:])
+		}
+		if length < 0 {
+			e.broken(pos, length)
+			return
+		}
+		pos += length
+	}
+	key, text := parts[1], parts[2]
+	v, ok := textValue(text)
+	if !ok || !utf8.Valid(key) {
+		e.reject("attributes: invalid UTF-8")
+		return
+	}
+	if e.set(e.field(object, key, false), v) {
+		e.keepQuoted(key, text)
+	}
+}

@@ -47,6 +47,11 @@ type Config struct {
 	MaxWait time.Duration
 	// KeepUserIDs stores users as they came, not as keyed hashes. Default off.
 	KeepUserIDs bool
+	// HomeFirst says that the log does not take frames whole: each block lands by
+	// itself, other gateways append between them, and a crash tears a request
+	// apart. Then requests with an Idempotency-Key ask the key's home partition
+	// first. Default off, as the embedded log wants it.
+	HomeFirst bool
 	// AnswerBytes bounds the encoded boards that are kept. Default 8 MiB.
 	AnswerBytes int
 
@@ -70,6 +75,9 @@ type Node struct {
 	Started time.Time
 	// Log is nil, or why the log takes no events. Optional.
 	Log func() error
+	// LogStatus is how a log outside of the node is. Optional: nil for the
+	// embedded one.
+	LogStatus func() LogStatus
 	// Budget is how the memory of the rest of the node is split, and what is
 	// used; the edge adds its own parts. Optional.
 	Budget func() []api.Share

@@ -82,6 +82,7 @@ type exchange struct {
 	header    []string
 	status    int
 	set       func(*fakeEngine)
+	config    func(*Config)
 }
 
 const (
@@ -101,6 +102,7 @@ func exchanges() []exchange {
 		{operation: "GET /livez", status: 200},
 		{operation: "GET /readyz", status: 200},
 		{operation: "GET /readyz", status: 503, set: func(e *fakeEngine) { e.ready = messages.ErrNotReady }},
+		{operation: "GET /readyz", status: 503, set: func(e *fakeEngine) { e.ready = messages.ErrPartition }},
 		{operation: "GET /metrics", status: 200},
 		{operation: "GET /api/v1/health", status: 200},
 		{operation: "GET /api/v1/health", status: 200, set: func(e *fakeEngine) { e.ready = messages.ErrNotReady }},
@@ -113,6 +115,9 @@ func exchanges() []exchange {
 			e.snapshots = messages.SnapshotStatus{Taken: 2, Failed: 1, LastError: "full", Last: testSnapshots[0], Uncovered: 7}
 		}},
 		{operation: "GET /api/v1/health", status: 200, set: func(e *fakeEngine) { e.snapshots.LastError = "full" }},
+		{operation: "GET /api/v1/health", status: 200, set: func(e *fakeEngine) { e.err = messages.ErrBusy }},
+		{operation: "GET /api/v1/status", status: 200, config: withLog(testLog()), set: func(e *fakeEngine) { e.arrival = testMoment.Start }},
+		{operation: "GET /api/v1/status", status: 200, config: withLog(&LogStatus{Kind: "kafka", Error: "refused", Warning: "letters"})},
 		{operation: "POST /api/v1/admin/snapshot", status: 200},
 		{operation: "POST /api/v1/admin/snapshot", status: 200, set: func(e *fakeEngine) { e.taken = testSnapshots }},
 		{operation: "POST /api/v1/admin/snapshot", status: 503, set: func(e *fakeEngine) { e.err = messages.ErrNotReady }},
@@ -190,7 +195,11 @@ func TestAnswersKeepTheContract(t *testing.T) {
 }
 
 func (c *contract) check(t *testing.T, x exchange) {
-	s := newTestServer(t)
+	s := newTestServer(t, func(cfg *Config) {
+		if x.config != nil {
+			x.config(cfg)
+		}
+	})
 	if x.set != nil {
 		s.engine.set(x.set)
 	}

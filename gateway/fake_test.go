@@ -35,6 +35,7 @@ type fakeEngine struct {
 
 	taken     []messages.Snapshot // by a request for snapshots
 	snapshots messages.SnapshotStatus
+	arrival   messages.Micros // of what partition 1 has counted; 0: nothing
 }
 
 var testMoment = messages.Moment{Start: 1_700_000_000_000_000, End: 1_700_003_600_000_000, AsOf: 1_700_003_599_123_456}
@@ -160,9 +161,9 @@ func (e *fakeEngine) Ledger(ctx context.Context) ([]messages.Ledger, error) {
 
 func (e *fakeEngine) Status(ctx context.Context) (*messages.EngineStatus, error) {
 	l, _ := e.Ledger(ctx)
-	p := messages.PartitionStatus{Ledger: l[0], Clock: testMoment.AsOf, Topics: 3, Rows: 9, Slices: 385, Memory: messages.Memory{Rows: 1 << 20, Dedup: 7}}
+	p := messages.PartitionStatus{Ledger: l[0], Clock: testMoment.AsOf, Arrival: testMoment.AsOf, Topics: 3, Rows: 9, Slices: 385, Memory: messages.Memory{Rows: 1 << 20, Dedup: 7}}
 	q := p
-	q.Clock, q.Failed, q.AppliedOffset = 0, "damaged", 2
+	q.Clock, q.Failed, q.AppliedOffset, q.Arrival = 0, "damaged", 2, e.arrival
 	return &messages.EngineStatus{
 		EngineTime: testMoment.AsOf, Settings: messages.DefaultSettings(), Boards: 2,
 		Partitions: []messages.PartitionStatus{p, q}, Memory: messages.Memory{Rows: 2 << 20, Dedup: 14},

@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/crestdb/crest/gateway/api"
@@ -17,10 +18,11 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
 	}
 	now := time.Now()
 	status, reason := s.condition()
-	return answer(w, &api.Health{
+	e := s.glance(r.Context())
+	h := &api.Health{
 		Status:           status,
 		Reason:           reason,
-		Warning:          s.warning(r.Context()),
+		Warning:          s.warning(e),
 		UptimeSec:        now.Sub(s.cfg.Node.Started).Seconds(),
 		EngineTime:       api.MomentOrNull(s.engine.EngineTime()),
 		IngestionRateEPS: s.events.PerSecond(now),
@@ -28,7 +30,23 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
 		Node:             s.cfg.Node.Name,
 		Role:             s.cfg.Node.Role,
 		Version:          s.cfg.Node.Version,
-	})
+	}
+	if e != nil {
+		var lag uint64
+		lag, h.LagSec = s.lag(e)
+		h.LagRecords = &lag
+	}
+	return answer(w, h)
+}
+
+// warning is what does not work though the node does, or soon will not; "" if all
+// does. e is nil if the engine did not answer.
+func (s *Server) warning(e *messages.EngineStatus) string {
+	warnings := s.logWarnings(e)
+	if e != nil && e.Snapshots.LastError != "" {
+		warnings = append(warnings, snapshotWarning(&e.Snapshots))
+	}
+	return strings.Join(warnings, "; ")
 }
 
 // condition is the node's state in a word, and why if it is not ok.
@@ -64,7 +82,11 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) error {
 	if err := noParams(r); err != nil {
 		return err
 	}
-	if err := s.engine.Ready(); err != nil {
+	if err := s.engine.Ready(); errors.Is(err, messages.ErrNotReady) {
+		no := problemOf(err, s.cfg.QueryTimeout)
+		no.extra["behind"] = s.behind(r.Context())
+		return no
+	} else if err != nil {
 		return err
 	}
 	if s.draining.Load() {
@@ -99,7 +121,7 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	_, reason := s.condition()
-	node := &s.cfg.Node
+	node, log := &s.cfg.Node, s.logStatus()
 	a := &api.Status{
 		Node:       node.Name,
 		Role:       node.Role,
@@ -111,15 +133,16 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 		Reason:     reason,
 		Settings:   s.settings(e.Settings),
 		Boards:     e.Boards,
+		Log:        log.answer(),
 		Memory:     api.NewMemory(e.Memory),
 		Budget:     s.budget(),
 		Error:      api.NewError(e.Epsilon == 0, e.SketchError),
 		Snapshots:  api.NewSnapshotStatus(&e.Snapshots),
 		Partitions: make([]api.PartitionStatus, len(e.Partitions)),
 	}
+	a.LagRecords, a.LagSec = s.lag(e)
 	for i := range e.Partitions {
-		a.Partitions[i] = api.NewPartitionStatus(i, &e.Partitions[i])
-		a.LagRecords += a.Partitions[i].LagRecords
+		a.Partitions[i] = s.partitionStatus(i, &e.Partitions[i], log)
 	}
 	return answer(w, a)
 }

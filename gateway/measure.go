@@ -40,9 +40,9 @@ func (s *Server) metricsJSON(w http.ResponseWriter, r *http.Request) error {
 		total.Sum(p.Ledger)
 		m.Topics += p.Topics
 		m.Rows += p.Rows
-		m.LagRecords += api.Lag(p.Ledger)
 		m.ActiveBuckets = max(m.ActiveBuckets, p.Slices)
 	}
+	m.LagRecords, m.LagSec = s.lag(e)
 	m.Ledger = api.NewPartitionLedger(total)
 	return answer(w, m)
 }
@@ -82,6 +82,12 @@ func (s *Server) samples() ([]metrics.Sample, error) {
 		return list, err
 	}
 	list.engine(e)
+	for i := range e.Partitions {
+		if sec := s.lagSeconds(&e.Partitions[i]); sec != nil {
+			list.add(false, "crest_partition_lag_seconds", "How long ago that came which is counted, where something is not; else 0.", *sec, "partition", strconv.Itoa(i))
+		}
+	}
+	list.log(s.logStatus(), e)
 	return list, nil
 }
 
@@ -123,6 +129,25 @@ func (l *sampleList) engine(e *messages.EngineStatus) {
 	}
 	for i := range e.Partitions {
 		l.partition(strconv.Itoa(i), &e.Partitions[i])
+	}
+}
+
+// log has the measurements of a log outside of the node.
+func (l *sampleList) log(status *LogStatus, e *messages.EngineStatus) {
+	if status == nil {
+		return
+	}
+	l.add(false, "crest_log_reachable", "0 while the log cannot be reached.", truth(status.Error == ""))
+	l.add(true, "crest_log_dead_letters_total", "Events put aside, since they cannot be counted, since the node started.", float64(status.DeadLetters))
+	for i := range e.Partitions {
+		p, ok := status.partition(i)
+		if !ok {
+			break
+		}
+		number := strconv.Itoa(i)
+		l.add(false, "crest_log_begin_offset", "First offset that the log has.", float64(p.Begin), "partition", number)
+		l.add(false, "crest_log_end_offset", "Offset behind the last that the log has.", float64(p.End), "partition", number)
+		l.add(false, "crest_log_headroom", "How far the log's retention is from what is not counted yet: 1 far (everything is counted), 0 there.", p.headroom(e.Partitions[i].AppliedOffset), "partition", number)
 	}
 }
 

@@ -52,24 +52,21 @@ func (s *Server) snapshotRefusal(r *http.Request, bounded context.Context, taken
 	return no
 }
 
-// warningWait is how long health waits for the engine's word on snapshots.
-const warningWait = 100 * time.Millisecond
+// glanceWait is how long health and readyz wait for the engine's word.
+const glanceWait = 100 * time.Millisecond
 
-// warning is what does not work though the node does, "" if all does. An engine
-// that does not answer at once has other troubles, which health tells of.
-func (s *Server) warning(ctx context.Context) string {
-	ctx, cancel := context.WithTimeout(ctx, warningWait)
+// glance is the engine's status if it has one at once; else nil: an engine that
+// does not answer has other troubles, which health tells of.
+func (s *Server) glance(ctx context.Context) *messages.EngineStatus {
+	ctx, cancel := context.WithTimeout(ctx, glanceWait)
 	defer cancel()
 	e, err := s.engine.Status(ctx)
 	if err != nil {
-		return ""
+		return nil
 	}
-	return snapshotWarning(&e.Snapshots)
+	return e
 }
 
 func snapshotWarning(s *messages.SnapshotStatus) string {
-	if s.LastError == "" {
-		return ""
-	}
 	return fmt.Sprintf("snapshots fail: %s; the log is kept until one succeeds, and %d entries would be replayed after a restart", s.LastError, s.Uncovered)
 }

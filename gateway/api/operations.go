@@ -10,7 +10,9 @@ import (
 type Health struct {
 	Status           string     `json:"status"` // ok; starting: the log is replayed; degraded: see reason
 	Reason           string     `json:"reason,omitempty"`
-	Warning          string     `json:"warning,omitempty"` // what does not work though the node does: snapshots
+	Warning          string     `json:"warning,omitempty"` // what does not work though the node does, or soon will not
+	LagRecords       *uint64    `json:"lag_records"`       // in the log but not counted yet; null: the engine did not say at once
+	LagSec           *float64   `json:"lag_sec"`           // how long ago that came which is counted, where something is not; null: not known
 	UptimeSec        float64    `json:"uptime_sec"`
 	EngineTime       *time.Time `json:"engine_time"` // null before the first event of an event clock
 	IngestionRateEPS float64    `json:"ingestion_rate_eps"`
@@ -37,6 +39,7 @@ type Metrics struct {
 	Rows             int             `json:"rows"`
 	Boards           int             `json:"boards"`
 	LagRecords       uint64          `json:"lag_records"` // durable but not counted yet
+	LagSec           *float64        `json:"lag_sec"`     // of the partition that is furthest behind; null: not known
 	IngestionRateEPS float64         `json:"ingestion_rate_eps"`
 	QueryRateQPS     float64         `json:"query_rate_qps"`
 	Memory           Memory          `json:"memory"`
@@ -138,6 +141,8 @@ type Status struct {
 	Settings   Settings          `json:"settings"`
 	Boards     int               `json:"boards"`
 	LagRecords uint64            `json:"lag_records"`
+	LagSec     *float64          `json:"lag_sec"`       // of the partition that is furthest behind; null: not known
+	Log        *Log              `json:"log,omitempty"` // a log outside of the node
 	Memory     Memory            `json:"memory"`
 	Budget     []Share           `json:"budget"`
 	Error                        // of the sketches in use
@@ -161,6 +166,9 @@ type PartitionStatus struct {
 	Clock            *time.Time `json:"clock"`            // null before the first event
 	Failed           string     `json:"failed,omitempty"` // why the partition stopped
 	LagRecords       uint64     `json:"lag_records"`
+	LagSec           *float64   `json:"lag_sec"`             // 0: nothing lags; null: not known
+	LogBegin         *uint64    `json:"log_begin,omitempty"` // of a log outside of the node: the first offset it still has
+	Headroom         *float64   `json:"headroom,omitempty"`  // and how far its retention is from what is counted: 1 far, 0 there
 	Topics           int        `json:"topics"`
 	Rows             int        `json:"rows"`
 	Slices           int        `json:"slices"`

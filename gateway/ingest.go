@@ -18,6 +18,9 @@ import (
 // log; or nobody knows, and then the log takes nothing any more until it has
 // been opened again (messages.ErrStopped). So within one process no frame
 // appended later can be a second copy of one whose append failed.
+//
+// Where blocks land one by one (Config.HomeFirst) an error says less: any of
+// them may be in the log, or come to be, and the log may go on.
 type Log interface {
 	Append(ctx context.Context, f *messages.Frame, pos messages.Position) error
 }
@@ -47,6 +50,8 @@ type ingestConfig struct {
 	MaxAhead func() time.Duration
 	// KeepUserIDs stores users as they came, not as keyed hashes.
 	KeepUserIDs bool
+	// HomeFirst: the log does not take frames whole. See Config.
+	HomeFirst bool
 	// MaxBody bounds one body, decoded, in bytes.
 	MaxBody int
 	// MaxInFlight bounds what requests in flight hold together, in bytes: see
@@ -111,7 +116,7 @@ func newIngest(cfg ingestConfig, log Log, counter Counter) (*ingest, error) {
 		KeepUserIDs: cfg.KeepUserIDs,
 	}
 	in.builders.config.UserKey[0], in.builders.config.UserKey[1] = cfg.Identity.Subkey("user")
-	in.hashKey[0], in.hashKey[1] = cfg.Identity.Subkey("body")
+	in.hashKey[0], in.hashKey[1] = bodyHashKey(cfg.Identity)
 	in.appends, in.stopAppends = context.WithCancel(context.Background())
 	in.settling, in.stopSettle = context.WithCancel(context.Background())
 	return in, nil

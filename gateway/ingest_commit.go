@@ -21,6 +21,13 @@ type prepared struct {
 // prepare decodes a body as of a stamp, and releases it. The caller discards
 // the result.
 func (in *ingest) prepare(ctx context.Context, req *ingestRequest, body *bodyBuffer, stamp messages.Micros) (*prepared, error) {
+	p, err := in.judge(ctx, req, body, stamp)
+	body.release()
+	return p, err
+}
+
+// judge decodes a body as of a stamp. The caller discards the result.
+func (in *ingest) judge(ctx context.Context, req *ingestRequest, body *bodyBuffer, stamp messages.Micros) (*prepared, error) {
 	b := in.builders.get(len(body.data))
 	p := &prepared{builder: b, charged: int64(max(len(body.data), b.Capacity()))}
 	if err := in.budget.take(ctx, p.charged); err != nil {
@@ -30,20 +37,27 @@ func (in *ingest) prepare(ctx context.Context, req *ingestRequest, body *bodyBuf
 	if len(body.data) > smallBody {
 		b.Reserve(len(body.data))
 	}
-	b.Reset(stamp)
-	err := decodeBody(b, req.media, body.data)
-	body.release()
+	if err := in.judgeInto(p, req, body, stamp); err != nil {
+		in.discard(p)
+		return nil, err
+	}
+	return p, nil
+}
+
+// judgeInto decodes a body into p, as of a stamp; what p had before is gone.
+func (in *ingest) judgeInto(p *prepared, req *ingestRequest, body *bodyBuffer, stamp messages.Micros) error {
+	p.builder.Reset(stamp)
+	err := decodeBody(p.builder, req.media, body.data)
 	// Text may grow where it is kept; that is known only now.
-	if more := int64(b.Capacity()) - p.charged; more > 0 {
+	if more := int64(p.builder.Capacity()) - p.charged; more > 0 {
 		in.budget.force(more)
 		p.charged += more
 	}
 	if err != nil {
-		in.discard(p)
-		return nil, malformed(err)
+		return malformed(err)
 	}
-	p.outcome = outcomeOf(b, req)
-	return p, nil
+	p.outcome = outcomeOf(p.builder, req)
+	return nil
 }
 
 func decodeBody(b *decode.Builder, m media, body []byte) error {
@@ -127,7 +141,7 @@ func (in *ingest) append(p *prepared, landed func(messages.Position)) error {
 	in.discard(p)
 	if err != nil {
 		landed(nil)
-		return fmt.Errorf("append events: %w", err)
+		return in.notAppended(err, false)
 	}
 	p.outcome.position = pos.Token(in.cfg.Identity.ID)
 	in.counted(p.outcome)

@@ -15,7 +15,8 @@ import (
 // about it: keyTable knows every key that is on its way to being applied, the
 // engine every key that has been applied within the dedup window. A key is
 // entered in the table before the engine is asked, and leaves it only after
-// the engine knows it, so there is no moment at which neither does.
+// the engine knows it, so there is no moment at which neither does. (Where
+// other gateways write to the same log that is not enough: see flyHomeFirst.)
 //
 // What a failed append means follows from Log: either the frame is not in the
 // log, or the log takes nothing more in this process. In both cases the key
@@ -34,7 +35,10 @@ func (in *ingest) takeKeyed(ctx context.Context, req *ingestRequest, body *bodyB
 	hash := in.bodyHash(req.media, body.data)
 	for ctx.Err() == nil {
 		f, mine := in.keys.claim(req.key, hash)
-		if mine {
+		switch {
+		case mine && in.cfg.HomeFirst:
+			return in.flyHomeFirst(ctx, req, body, f)
+		case mine:
 			return in.fly(ctx, req, body, f)
 		}
 		o, err := f.wait(ctx)
@@ -115,6 +119,17 @@ func (in *ingest) repeat(ctx context.Context, req *ingestRequest, body *bodyBuff
 	p.outcome.position = base64.RawURLEncoding.EncodeToString(first.Position) // as Position.Token does
 	in.stats.repeats.Add(1)
 	return p.outcome, nil
+}
+
+// bodyHashKey is the key of body hashes. Gateways of one Kafka log must agree
+// about them, whatever secrets their nodes have, so there it follows from the
+// log's id. That gives nothing away: a hash tells apart the bodies under one
+// Idempotency-Key, so whoever finds two bodies of one hash fools only himself.
+func bodyHashKey(id *messages.LogIdentity) (k0, k1 uint64) {
+	if id.Routing == messages.RoutingMurmur2 {
+		return siphash.Hash128(binary.LittleEndian.Uint64(id.ID[:8]), binary.LittleEndian.Uint64(id.ID[8:]), []byte("body"))
+	}
+	return id.Subkey("body")
 }
 
 // bodyHash identifies a body in one form.

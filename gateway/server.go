@@ -56,6 +56,7 @@ func (s *Server) ingestConfig() ingestConfig {
 		LogState:    s.cfg.Node.Log,
 		MaxAhead:    func() time.Duration { return s.engine.Settings().MaxAhead },
 		KeepUserIDs: s.cfg.KeepUserIDs,
+		HomeFirst:   s.cfg.HomeFirst,
 		MaxBody:     s.cfg.MaxBody,
 		MaxInFlight: s.cfg.MaxInFlight,
 		MaxWait:     s.cfg.MaxWait,

@@ -1,0 +1,245 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	kafkago "github.com/segmentio/kafka-go"
+
+	"github.com/crestdb/crest/messages"
+)
+
+const (
+	defaultBatchBytes = 1 << 20
+	// Between two tries of a fetch that failed.
+	shortestRetry = 50 * time.Millisecond
+	longestRetry  = 2 * time.Second
+	// readAgain is how often what came damaged is fetched again, and an offset out
+	// of range is tried: a leader that has just been made may not know better.
+	readAgain = 4
+	// cursorsKept bounds the readers of one partition that go on where they were;
+	// one more fetches anew.
+	cursorsKept = 2
+)
+
+// reading is what Read needs to go on where it was.
+type reading struct {
+	routes messages.Routes
+	parts  []partReading
+	health health
+}
+
+type partReading struct {
+	next atomic.Int64 // 1 + the offset that was asked for last; 0: none
+
+	mu   sync.Mutex
+	idle []*cursor // at most cursorsKept; the last one was used last
+}
+
+// at is from where a partition is read; ok is false if it is not.
+func (r *reading) at(p messages.Partition) (at messages.Offset, ok bool) {
+	next := r.parts[p].next.Load()
+	return messages.Offset(next - 1), next > 0
+}
+
+// startReading makes Read possible, and watches the topic until Close.
+func (l *Log) startReading() {
+	l.reading.routes = messages.NewRoutes(&l.id)
+	l.reading.parts = make([]partReading, l.id.Partitions)
+	l.reading.health = health{
+		logger: l.cfg.Logger, failing: map[messages.Partition]failure{},
+		began: "kafka: reading failed and is tried again", over: "kafka: reading goes on",
+	}
+	w := &watch{log: l}
+	l.background.Go(func() { w.run(l.open) })
+}
+
+// Read fills b with blocks of partition p from offset from on, and waits for one
+// if there is none yet. It brings about b.MaxBytes of data, and ends behind a
+// control block.
+//
+// It tries as long as brokers are away. An error is ctx's, wraps
+// messages.ErrStopped if the log was closed, wraps messages.ErrLost if the topic
+// does not have the offset any more, or says what cannot be read and where; then
+// b is empty. What cannot be counted is put aside, never an error.
+func (l *Log) Read(ctx context.Context, p messages.Partition, from messages.Offset, b *messages.Batch) error {
+	b.Partition, b.Blocks, b.Next = p, b.Blocks[:0], from
+	if int(p) >= l.id.Partitions {
+		return fmt.Errorf("read: partition %d: want below %d", p, l.id.Partitions)
+	}
+	l.reading.parts[p].next.Store(int64(from) + 1)
+	c := l.takeCursor(p, from)
+	damaged := 0
+	for {
+		if l.open.Err() != nil {
+			c.drop()
+			return fmt.Errorf("read: %w", errClosed)
+		}
+		err := c.fill(b)
+		if len(b.Blocks) > 0 {
+			// An error behind them comes again when it is first.
+			c.given = b.Next
+			l.giveCursor(p, c)
+			return nil
+		}
+		if errors.Is(err, errDamaged) && damaged < readAgain {
+			damaged++
+			l.reading.health.failed(p, err)
+			err = pause(ctx, l.open, shortestRetry)
+		}
+		if err == nil {
+			err = l.fetchInto(ctx, c)
+		}
+		if err != nil {
+			c.drop()
+			b.Blocks, b.Next = b.Blocks[:0], from
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return fmt.Errorf("read partition %d of topic %s at offset %d: %w", p, l.cfg.Topic, c.at, err)
+		}
+	}
+}
+
+// fetchInto gives a cursor something to read at its offset. It tries until it is
+// there, or can be no more.
+func (l *Log) fetchInto(ctx context.Context, c *cursor) error {
+	c.drop()
+	wait, outside := shortestRetry, 0
+	// Whichever ends first ends the fetch.
+	both, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(l.open, cancel)()
+	for {
+		if err := l.ends.lost(); err != nil {
+			return err
+		}
+		asked := time.Now()
+		f, err := l.client.fetch(both, c.partition, c.at, c.want, l.cfg.FetchWait)
+		switch {
+		case err == nil:
+			l.reading.health.fine(c.partition)
+			l.ends.raise(c.partition, messages.Offset(max(0, f.lastStable)))
+			if len(f.records) > 0 {
+				c.load(f)
+				return nil
+			}
+			f.free()
+			wait, outside = shortestRetry, 0
+			if time.Since(asked) > l.cfg.FetchWait/2 {
+				continue
+			}
+			// The broker does not wait for something to come.
+			if err := pause(ctx, l.open, shortestRetry); err != nil {
+				return err
+			}
+			continue
+		case l.open.Err() != nil:
+			return errClosed
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, kafkago.OffsetOutOfRange):
+			if outside++; outside >= readAgain {
+				return l.outOfRange(both, c)
+			}
+		}
+		l.reading.health.failed(c.partition, explained(err))
+		if err := pause(ctx, l.open, wait); err != nil {
+			return err
+		}
+		wait = min(2*wait, longestRetry)
+	}
+}
+
+// outOfRange says what became of an offset that its leader does not have.
+func (l *Log) outOfRange(ctx context.Context, c *cursor) error {
+	begins, ends, err := l.client.watermarks(ctx, l.id.Partitions)
+	if err != nil {
+		return fmt.Errorf("it is out of range: %w", messages.ErrLost)
+	}
+	switch begin, end := begins[c.partition], ends[c.partition]; {
+	case c.at < begin:
+		return fmt.Errorf("the partition begins at %d now: retention, or somebody, has deleted %d records that were not counted: %w",
+			begin, begin-c.at, messages.ErrLost)
+	default:
+		return fmt.Errorf("the partition ends at %d now: the brokers have lost records that were counted: %w", end, messages.ErrLost)
+	}
+}
+
+// pause waits, or says what ended meanwhile.
+func pause(ctx, open context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-open.Done():
+		return errClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// takeCursor is one that stands at the offset: what it has fetched is read on.
+func (l *Log) takeCursor(p messages.Partition, from messages.Offset) *cursor {
+	r := &l.reading.parts[p]
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, c := range r.idle {
+		if c.given == from {
+			r.idle = append(r.idle[:i], r.idle[i+1:]...)
+			return c
+		}
+	}
+	if n := len(r.idle); n == cursorsKept {
+		// The one that has not been used for longest.
+		c := r.idle[0]
+		r.idle = append(r.idle[:0], r.idle[1:]...)
+		c.drop()
+		c.seek(from)
+		return c
+	}
+	return l.newCursor(p, from)
+}
+
+func (l *Log) giveCursor(p messages.Partition, c *cursor) {
+	r := &l.reading.parts[p]
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.idle) < cursorsKept {
+		r.idle = append(r.idle, c)
+		return
+	}
+	c.drop()
+}
+
+// lastStamp is the arrival of the records before end, the partition's: 0 if there
+// are none there. It may be that of a transaction's marker.
+func (c *client) lastStamp(ctx context.Context, p messages.Partition, end messages.Offset) (messages.Micros, error) {
+	if end == 0 {
+		return 0, nil
+	}
+	f, err := c.fetch(ctx, p, end-1, c.cfg.FetchBytes, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer f.free()
+	newest := messages.Micros(0)
+	for rest := f.records; len(rest) > 0; {
+		var h batchHead
+		if h, rest, err = nextBatch(rest); err != nil {
+			break // it is read again, and said then
+		}
+		stamp := messages.Micros(h.maxTime) * messages.Millisecond
+		if !h.appendTime {
+			// A producer's word, which may be anything.
+			stamp = min(stamp, c.cfg.Now())
+		}
+		newest = max(newest, stamp)
+	}
+	return newest, nil
+}

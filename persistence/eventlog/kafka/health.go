@@ -1,0 +1,80 @@
+package kafka
+
+import (
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/crestdb/crest/messages"
+)
+
+// patience is how long a partition's writes may fail before appends are refused
+// at once instead of waiting as well.
+const patience = 5 * time.Second
+
+// health is what is known of the partitions' writers, or of their readers.
+type health struct {
+	logger      *slog.Logger
+	began, over string       // one line each, for all partitions together
+	count       atomic.Int32 // len(failing)
+
+	mu      sync.Mutex
+	failing map[messages.Partition]failure // what is being tried again
+}
+
+type failure struct {
+	since time.Time
+	last  error
+}
+
+// fine says that nothing is being tried again in a partition.
+func (h *health) fine(p messages.Partition) {
+	if h.count.Load() == 0 {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	f, ok := h.failing[p]
+	if !ok {
+		return
+	}
+	delete(h.failing, p)
+	if h.count.Store(int32(len(h.failing))); len(h.failing) == 0 {
+		h.logger.Info(h.over, "partition", p, "after", time.Since(f.since).Round(time.Millisecond))
+	}
+}
+
+// failed says that something is going to be tried again.
+func (h *health) failed(p messages.Partition, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	f, ok := h.failing[p]
+	if !ok {
+		f.since = time.Now()
+		if len(h.failing) == 0 { // one line for all partitions, until all are fine
+			h.logger.Warn(h.began, "partition", p, "error", brief(err))
+		}
+	}
+	f.last = err
+	h.failing[p] = f
+	h.count.Store(int32(len(h.failing)))
+}
+
+// err is nil, or that some partition has been failing for a while. It wraps
+// messages.ErrStopped, and passes by itself.
+func (h *health) err() error {
+	if h.count.Load() == 0 {
+		return nil
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for p, f := range h.failing {
+		if lasted := time.Since(f.since); lasted >= patience {
+			return fmt.Errorf("%w: kafka takes no writes to partition %d since %v: %w",
+				messages.ErrStopped, p, lasted.Round(time.Second), brief(f.last))
+		}
+	}
+	return nil
+}

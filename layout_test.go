@@ -56,7 +56,7 @@ var libraries = map[string][]string{
 	"github.com/rivo/uniseg":                  {"cmd/crest"},
 	"github.com/rs/zerolog":                   {"bench/sim/*_test.go"}, // toxiproxy's log
 	"github.com/schollz/progressbar/v3":       {"cmd/crest"},
-	"github.com/segmentio/kafka-go":            {"persistence/eventlog/kafka"},
+	"github.com/segmentio/kafka-go":           {"persistence/eventlog/kafka"},
 	"github.com/spf13/cobra":                  {"cmd/crest"},
 	"github.com/spf13/pflag":                  {"cmd/crest"}, // cobra's flags
 	"github.com/twmb/franz-go":                {"*_test.go"}, // a client that is not ours

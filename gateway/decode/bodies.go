@@ -134,9 +134,14 @@ func (b *bodies) line(pos, line int) {
 // JSON takes a body that is one event, or an array of events. Anything wrong
 // with its syntax is a *SyntaxError, and nothing of the body is taken.
 func (b *bodies) JSON(body []byte) error {
+	err := b.jsonBody(bytes.TrimPrefix(body, byteOrderMark))
+	b.release()
+	return err
+}
+
+func (b *bodies) jsonBody(body []byte) error {
 	s := &b.json
-	s.src = bytes.TrimPrefix(body, byteOrderMark)
-	defer b.release()
+	s.src = body
 	pos := s.space(0)
 	switch {
 	case pos == len(s.src):
@@ -199,6 +204,7 @@ func (s *jsonScanner) nothingBehind(pos int, want string) int {
 func (b *bodies) release() {
 	b.json.src, b.pack.src = nil, nil
 	b.event.key, b.event.record = nil, messages.Record{}
+	b.event.keys.release()
 }
 
 // nothing is ErrEmpty for a body without events.

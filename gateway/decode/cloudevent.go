@@ -16,6 +16,7 @@ type envelope struct {
 	hasVersion       bool
 	hasData          bool
 	encoded          []byte // data_base64 as it came
+	used             bool   // it holds on to a message
 }
 
 // envelopes says which JSON events are taken out of an envelope.
@@ -51,7 +52,7 @@ func (b *bodies) jsonObject(pos int) (end int) {
 func (b *bodies) cloudEvent(pos int) int {
 	s, e, env := &b.json, &b.event, &b.envelope
 	s.arena = s.arena[:0]
-	*env = envelope{}
+	*env = envelope{used: true}
 	e.around = env
 	object := e.keys.open()
 	if pos = s.space(pos + 1); s.is(pos, '}') {
@@ -64,7 +65,7 @@ func (b *bodies) cloudEvent(pos int) int {
 			return broken
 		}
 		key := s.content(t)
-		e.unique(object, key)
+		e.uniqueText(object, key)
 		e.key = key
 		end := 0
 		if string(key) == "data" && s.is(at, '{') {

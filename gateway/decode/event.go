@@ -38,7 +38,8 @@ type event struct {
 }
 
 func (e *event) reset(stamp, latest messages.Micros, explain bool) {
-	e.record = messages.Record{Count: 1}
+	e.record = messages.Record{}
+	e.record.Count = 1
 	e.seen, e.rejected, e.reason = 0, false, ""
 	e.version, e.data, e.around = false, false, nil
 	e.extra, e.inner = e.extra[:0], e.inner[:0]
@@ -77,7 +78,7 @@ func (e *event) field(object uint32, key []byte, inner bool) field {
 		case "data", "data_base64":
 			e.data = true
 		}
-		e.unique(object, key)
+		e.uniqueText(object, key)
 	case e.seen&(1<<f) != 0 && inner:
 		e.reject("metadata.%s: given twice", key)
 	default:
@@ -94,6 +95,16 @@ func (e *event) known(f field, key []byte) {
 		e.reject("%s: given twice, under this or another name", key)
 	}
 	e.seen |= 1 << f
+}
+
+// uniqueText is unique for a key whose text stays until the event is complete.
+func (e *event) uniqueText(object uint32, key []byte) {
+	switch {
+	case e.keys.used >= MaxKeys:
+		e.reject("more than %d keys", MaxKeys)
+	case !e.keys.addText(object, key):
+		e.reject("%s: given twice", shorten(key))
+	}
 }
 
 // unique refuses an event with a key that its object had before.

@@ -20,6 +20,10 @@ const (
 	fieldWatch
 	fieldCompleted
 	fieldMetadata
+	// Only kept, but known: that is less work than any other key.
+	fieldSession
+	fieldQuality
+	fieldBuffering
 )
 
 // fieldOf knows the keys of an event.
@@ -41,6 +45,12 @@ func fieldOf(key []byte) field {
 		return fieldCompleted
 	case "metadata":
 		return fieldMetadata
+	case "session_id":
+		return fieldSession
+	case "quality":
+		return fieldQuality
+	case "buffering_count":
+		return fieldBuffering
 	}
 	return innerFieldOf(key)
 }
@@ -85,6 +95,14 @@ func usualKey(src []byte, pos int) (f field, end int) {
 	case `"watch_t`:
 		if follows(src, pos+8, `ime_sec":`) {
 			return fieldWatch, pos + 17
+		}
+	case `"session`:
+		if follows(src, pos+8, `_id":`) {
+			return fieldSession, pos + 13
+		}
+	case `"quality`:
+		if follows(src, pos+8, `":`) {
+			return fieldQuality, pos + 10
 		}
 	}
 	return fieldOther, 0
@@ -163,16 +181,50 @@ var (
 	}, innerNames...)
 )
 
+// innerByLetter and outerByLetter are the same by their first letter.
+var innerByLetter, outerByLetter = byLetter(innerNames), byLetter(outerNames)
+
+func byLetter(names [][]byte) (all ['z' - 'a' + 1][][]byte) {
+	for _, name := range names {
+		all[name[0]-'a'] = append(all[name[0]-'a'], name)
+	}
+	return all
+}
+
 // variantOf finds the known key that an unknown one equals but for its case.
 func variantOf(key []byte, inner bool) (known []byte) {
+	if plain(key, 0) < len(key) {
+		return foldedOf(key, inner)
+	}
+	if len(key) == 0 {
+		return nil
+	}
+	letter := key[0] | 0x20 - 'a'
+	if letter > 'z'-'a' {
+		return nil
+	}
+	names := outerByLetter[letter]
+	if inner {
+		names = innerByLetter[letter]
+	}
+	for _, name := range names {
+		if len(key) == len(name) && bytes.EqualFold(key, name) {
+			return name
+		}
+	}
+	return nil
+}
+
+// foldedOf is variantOf for a key that is not all ASCII: a letter beyond that can be
+// folded into one of ASCII (the Kelvin sign into k), so neither the first byte nor
+// the length need be the same.
+func foldedOf(key []byte, inner bool) (known []byte) {
 	names := outerNames
 	if inner {
 		names = innerNames
 	}
 	for _, name := range names {
-		// A letter beyond ASCII can be folded into one of ASCII (the Kelvin sign
-		// into k), so neither the first byte nor the length need be the same.
-		if len(key) >= len(name) && (key[0]|0x20 == name[0] || key[0] >= 0x80) && bytes.EqualFold(key, name) {
+		if len(key) >= len(name) && bytes.EqualFold(key, name) {
 			return name
 		}
 	}

@@ -37,36 +37,37 @@ func ParseFormat(s string) (Format, error) {
 	return 0, fmt.Errorf("format %q: want auto, json, ndjson, msgpack, protobuf or cloudevents", s)
 }
 
-// mediaTypes are the formats by the content types that name them. Those that say
-// nothing are left to the bytes.
-var mediaTypes = map[string]Format{
-	"": FormatAuto, "*/*": FormatAuto, "application/octet-stream": FormatAuto, "text/plain": FormatAuto,
-
-	"application/json": FormatJSON, "text/json": FormatJSON,
-
-	"application/x-ndjson": FormatNDJSON, "application/ndjson": FormatNDJSON, "application/jsonl": FormatNDJSON, "application/x-jsonlines": FormatNDJSON,
-
-	"application/msgpack": FormatMsgpack, "application/x-msgpack": FormatMsgpack, "application/vnd.msgpack": FormatMsgpack,
-
-	"application/protobuf": FormatProtobuf, "application/x-protobuf": FormatProtobuf, "application/vnd.google.protobuf": FormatProtobuf,
-
-	"application/cloudevents+json": FormatCloudEvents, "application/cloudevents-batch+json": FormatCloudEvents,
-}
-
 // mediaOf is the format that a content type names, and its parameters; false if
-// none can read it.
+// none can read it. One that says nothing leaves it to the bytes.
 func mediaOf(contentType []byte) (f Format, params []byte, ok bool) {
-	name, params, _ := bytes.Cut(contentType, []byte{';'})
-	name = bytes.TrimSpace(name)
-	if f, ok = mediaTypes[string(name)]; ok {
-		return f, params, true
+	if f, ok = mediaNamed(contentType); ok { // mostly
+		return f, nil, true
 	}
-	name = bytes.ToLower(name) // seldom
-	f, ok = mediaTypes[string(name)]
+	name, params, _ := bytes.Cut(contentType, []byte{';'})
+	name = bytes.ToLower(bytes.TrimSpace(name))
+	f, ok = mediaNamed(name)
 	if !ok && bytes.HasSuffix(name, []byte("+json")) && !bytes.HasPrefix(name, []byte("application/cloudevents")) {
 		f, ok = FormatJSON, true
 	}
 	return f, params, ok
+}
+
+func mediaNamed(name []byte) (f Format, ok bool) {
+	switch string(name) {
+	case "", "*/*", "application/octet-stream", "text/plain":
+		return FormatAuto, true
+	case "application/json", "text/json":
+		return FormatJSON, true
+	case "application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines":
+		return FormatNDJSON, true
+	case "application/msgpack", "application/x-msgpack", "application/vnd.msgpack":
+		return FormatMsgpack, true
+	case "application/protobuf", "application/x-protobuf", "application/vnd.google.protobuf":
+		return FormatProtobuf, true
+	case "application/cloudevents+json", "application/cloudevents-batch+json":
+		return FormatCloudEvents, true
+	}
+	return FormatAuto, false
 }
 
 // protoNames are the messages of messages/event.proto.
@@ -131,10 +132,15 @@ func unframed(value []byte) (payload []byte, f Format, ok bool) {
 // one on a line of its own: then each line is an event. An object that is printed
 // over several lines has something in front of such a line that it belongs to.
 func severalLines(text []byte) bool {
-	at := bytes.Index(text, []byte("\n{"))
-	if at < 0 {
+	at := bytes.IndexByte(text, '\n')
+	if at < 0 || at == len(text)-1 {
 		return false
 	}
+	next := bytes.Index(text[at:], []byte("\n{"))
+	if next < 0 {
+		return false
+	}
+	at += next
 	before := bytes.TrimRight(text[:at], " \t\r\n")
 	return len(before) == 0 || bytes.IndexByte([]byte(":,[{"), before[len(before)-1]) < 0
 }

@@ -9,15 +9,25 @@ import (
 // keySet finds the second occurrence of a key within one object, for all the
 // objects of one event at once: an open-addressed table of 128-bit keyed
 // hashes, so that it holds on to no text. Forgetting is counting the generation
-// up. The key of the hash is drawn at random, so nobody can make two keys
+// up. The first few keys of the objects that are looked into, mostly all there are,
+// are compared as they stand instead. The key of the hash is drawn at random, so nobody can make two keys
 // collide or aim many at one place, and the number of keys per event is
 // bounded: neither time nor memory follows a hostile body.
 type keySet struct {
 	k0, k1     uint64
 	slots      []keySlot // a power of two, at most half full
 	generation uint32
-	used       int
+	hashed     int    // keys in slots
+	used       int    // keys in all
 	objects    uint32 // the last object's number within the event
+	texts      [8]keyText
+	compared   int // keys in texts
+}
+
+// keyText is one key of one object, as it stands.
+type keyText struct {
+	text   []byte
+	object uint32
 }
 
 // keySlot is one key of one object.
@@ -35,7 +45,7 @@ func (k *keySet) bytes() int { return len(k.slots) * 24 }
 
 // reset forgets all keys.
 func (k *keySet) reset() {
-	k.used, k.objects = 0, 0
+	k.used, k.hashed, k.compared, k.objects = 0, 0, 0, 0
 	if k.generation++; k.generation == 0 {
 		clear(k.slots)
 		k.generation = 1
@@ -48,9 +58,32 @@ func (k *keySet) open() uint32 {
 	return k.objects
 }
 
+// release lets go of the texts.
+func (k *keySet) release() {
+	clear(k.texts[:k.compared])
+	k.compared = 0
+}
+
+// addText is add for a key whose text stays until the next reset. All keys of an
+// object go the same way.
+func (k *keySet) addText(object uint32, key []byte) bool {
+	for i := range k.texts[:k.compared] {
+		if t := &k.texts[i]; t.object == object && string(t.text) == string(key) {
+			return false
+		}
+	}
+	if k.compared == len(k.texts) {
+		return k.add(object, key)
+	}
+	k.texts[k.compared] = keyText{key, object}
+	k.compared++
+	k.used++
+	return true
+}
+
 // add remembers a key of an object and tells whether it is new.
 func (k *keySet) add(object uint32, key []byte) bool {
-	if 2*k.used >= len(k.slots) {
+	if 2*k.hashed >= len(k.slots) {
 		k.grow()
 	}
 	lo, hi := siphash.Hash128(k.k0, k.k1, key)
@@ -60,6 +93,7 @@ func (k *keySet) add(object uint32, key []byte) bool {
 		return false
 	}
 	*slot = want
+	k.hashed++
 	k.used++
 	return true
 }

@@ -55,7 +55,10 @@ func (d *MessageDecoder) Decode(m *messages.Message, dst []byte) (out []byte, re
 		d.refused = []messages.Refusal{{Reason: err.Error()}}
 	}
 	out, refused = d.out, d.refused
-	d.out, d.refused, d.bodies.around, d.bodies.envelope = nil, nil, nil, envelope{}
+	d.out, d.refused = nil, nil
+	if d.bodies.envelope.used {
+		d.bodies.around, d.bodies.envelope = nil, envelope{}
+	}
 	return out, d.records, refused
 }
 
@@ -143,7 +146,6 @@ type messageHeaders struct {
 
 // headers reads a message's headers. Those of an envelope go into d.bodies.envelope.
 func (d *MessageDecoder) headers(all []messages.Header) (h messageHeaders, err error) {
-	d.bodies.envelope = envelope{}
 	seen := 0
 	for i := range all {
 		key, v := all[i].Key, all[i].Value
@@ -167,11 +169,15 @@ func (d *MessageDecoder) headers(all []messages.Header) (h messageHeaders, err e
 				h.contentType = v
 			}
 		}
+		if bit == 0 {
+			continue
+		}
+		d.bodies.envelope.used = true
 		if seen&bit != 0 {
 			return h, fmt.Errorf("%s: given twice", key)
 		}
 		seen |= bit
-		if bit != 0 && !utf8.Valid(v) {
+		if !utf8.Valid(v) {
 			return h, fmt.Errorf("%s: invalid UTF-8", key)
 		}
 	}

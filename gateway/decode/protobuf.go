@@ -14,7 +14,6 @@ import (
 // Field numbers of messages/event.proto that are not those of a JSON key.
 const (
 	protoEvents     = 3 // of EventBatch; no Event has it
-	protoSession    = 15
 	protoAttributes = 18
 )
 
@@ -38,9 +37,7 @@ var protoFields = [...]protoField{
 	12: {[]byte("lang"), fieldLang, protowire.BytesType},
 	13: {[]byte("source"), fieldSource, protowire.BytesType},
 	14: {[]byte("device"), fieldDevice, protowire.BytesType},
-
-	protoSession: {[]byte("session_id"), fieldOther, protowire.BytesType},
-
+	15: {[]byte("session_id"), fieldSession, protowire.BytesType},
 	16: {[]byte("watch_time_sec"), fieldWatch, protowire.Fixed64Type},
 	17: {[]byte("completed"), fieldCompleted, protowire.VarintType},
 
@@ -52,7 +49,12 @@ var protoFields = [...]protoField{
 // since the batch says where it ends; a broken batch is a *SyntaxError, and nothing
 // of it is taken.
 func (b *bodies) Protobuf(body []byte) error {
-	defer b.release()
+	err := b.protobufBody(body)
+	b.release()
+	return err
+}
+
+func (b *bodies) protobufBody(body []byte) error {
 	if len(body) == 0 {
 		return ErrEmpty
 	}
@@ -115,8 +117,12 @@ func (e *event) protobuf(src []byte) {
 	object := e.keys.open()
 	seen := uint32(0) // by number
 	for pos := 0; pos < len(src); {
-		num, typ, n := consumeTag(src[pos:])
-		if n < 0 {
+		var num protowire.Number
+		var typ protowire.Type
+		var n int
+		if c := src[pos]; c >= 1<<3 && c < 0x80 {
+			num, typ, n = protowire.Number(c>>3), protowire.Type(c&7), 1
+		} else if num, typ, n = consumeTag(src[pos:]); n < 0 {
 			e.broken(pos, n)
 			return
 		}
@@ -143,16 +149,19 @@ func (e *event) protobuf(src []byte) {
 		seen |= 1 << num
 		switch typ {
 		case protowire.BytesType:
-			text, length := protowire.ConsumeBytes(src[pos:])
-			if length < 0 {
-				e.broken(pos, length)
+			var text []byte
+			if end := pos + 1; pos < len(src) && src[pos] < 0x80 && int(src[pos]) <= len(src)-end {
+				text, pos = src[end:end+int(src[pos])], end+int(src[pos])
+			} else if text, n = protowire.ConsumeBytes(src[pos:]); n < 0 {
+				e.broken(pos, n)
 				return
+			} else {
+				pos += n
 			}
-			pos += length
 			if num == protoAttributes {
 				e.attribute(object, text)
 			} else {
-				e.protoText(object, f, text)
+				e.protoText(f, text)
 			}
 		case protowire.VarintType:
 			v, length := protowire.ConsumeVarint(src[pos:])
@@ -180,18 +189,13 @@ func (e *event) broken(at, code int) {
 }
 
 // protoText takes a string; an empty one was not given.
-func (e *event) protoText(object uint32, f *protoField, text []byte) {
+func (e *event) protoText(f *protoField, text []byte) {
 	if len(text) == 0 {
 		return
 	}
 	v, ok := textValue(text)
 	if !ok {
 		e.reject("%s: invalid UTF-8", f.name)
-		return
-	}
-	if f.field == fieldOther {
-		e.unique(object, f.name)
-		e.keepQuoted(f.name, text)
 		return
 	}
 	e.known(f.field, f.name)
@@ -249,8 +253,14 @@ func (e *event) protoNumber(f *protoField, v uint64) {
 // protoFloat takes a double, as the decimal that its writer wrote.
 func (e *event) protoFloat(f *protoField, bits uint64) {
 	e.known(f.field, f.name)
-	if x := math.Float64frombits(bits); math.IsNaN(x) || math.IsInf(x, 0) {
+	x := math.Float64frombits(bits)
+	if math.IsNaN(x) || math.IsInf(x, 0) {
 		e.reject("%s: not a finite number", f.name)
+		return
+	}
+	if whole := uint64(x); x >= 0 && x < 1e15 && float64(whole) == x { // mostly
+		e.number = whole
+		e.set(f.field, value{kind: kindUint})
 		return
 	}
 	e.literal = packHead{width: 8, bits: bits}.appendFloat(e.literal[:0])

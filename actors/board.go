@@ -203,11 +203,21 @@ type boardActor struct {
 	handle  *boardHandle
 	merger  address
 	now     func() time.Duration // since the engine's start
+	spread  int                  // shards that may each have counts of a topic; 0: each topic has one
 	timer   *time.Timer
-	pulling *topQuestion // nil: no pull under way
-	began   time.Time    // when the pull under way did
+	pulling *window.TopAsk // nil: no pull under way
+	began   time.Time      // when the pull under way did
 	waiting []boardWaiter
+
+	// What pulls of spread topics have taught: a board of reachK rows needs lists
+	// of reach rows (0: not known). For calm pulls no longer lists are tried, since
+	// they were in vain.
+	reachK, reach, calm int
 }
+
+// calmPulls is for how many pulls it is not tried again to settle a board by
+// longer lists.
+const calmPulls = 64
 
 // lookIdle makes a board look whether anybody still asks for it.
 type lookIdle struct{}
@@ -240,6 +250,7 @@ func (a *boardActor) receive(m mail) {
 		a.handle.latest.Store(p)
 		a.handle.size.Store(p.bytes())
 		a.handle.refreshing.Store(false)
+		a.learn(b)
 		a.pulling = nil
 		a.serve(m, p)
 	case failure:
@@ -269,7 +280,7 @@ func (a *boardActor) pull(m mail) {
 		return
 	}
 	h := a.handle
-	q := &topQuestion{window.TopAsk{Window: h.key.window, Cell: h.key.cell, K: int(h.rows.Swap(0)), Categories: h.categories.Swap(false)}}
+	q := &window.TopAsk{Window: h.key.window, Cell: h.key.cell, K: int(h.rows.Swap(0)), Categories: h.categories.Swap(false)}
 	for i := range a.waiting {
 		w := &a.waiting[i]
 		w.late = false
@@ -277,7 +288,34 @@ func (a *boardActor) pull(m mail) {
 		q.Categories = q.Categories || w.query.MaxPerCategory > 0
 	}
 	a.pulling, a.began = q, time.Now()
-	m.request(a.merger, asked{q, time.Now().Add(askTimeout)})
+	m.request(a.merger, asked{a.question(*q), time.Now().Add(askTimeout)})
+}
+
+// question is what the merger is asked.
+func (a *boardActor) question(q window.TopAsk) question {
+	if a.spread == 0 {
+		return &topQuestion{q}
+	}
+	t := newSpreadTop(q, a.spread)
+	if a.reachK != q.K {
+		a.reachK, a.reach, a.calm = q.K, 0, 0
+	}
+	t.depth = min(max(t.depth, a.reach), t.most)
+	if a.calm > 0 {
+		t.most = t.depth
+	}
+	return t
+}
+
+// learn takes what a pull tells of the next.
+func (a *boardActor) learn(b *topAnswer) {
+	a.reach = b.depth
+	switch {
+	case a.calm > 0:
+		a.calm--
+	case b.vain:
+		a.calm = calmPulls
+	}
 }
 
 // serve answers those whom the pull satisfies; the rest waits for the next.

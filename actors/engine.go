@@ -18,6 +18,9 @@ type Config struct {
 	Log      Log                    // required
 	Identity messages.LogIdentity   // the log's
 	Now      func() messages.Micros // the node clock; required
+	// Unkeyed: the log's writers need not put all events of a topic into one
+	// partition. Every shard is asked for every topic then.
+	Unkeyed bool
 	// EngineMemory, DedupMemory and BoardMemory are the engine's shares of the
 	// memory budget in bytes.
 	EngineMemory, DedupMemory, BoardMemory int64
@@ -176,7 +179,7 @@ func (e *Engine) spawn(states []*state) error {
 		}
 		e.shards = append(e.shards, shard)
 	}
-	merger, err := e.system.spawn("merger/local", &merger{shards: e.shards, clock: e.cfg.Identity.Clock, now: e.cfg.Now, progress: e.progress})
+	merger, err := e.system.spawn("merger/local", &merger{shards: e.shards, clock: e.cfg.Identity.Clock, now: e.cfg.Now, progress: e.progress, spread: e.spread()})
 	if err != nil {
 		return err
 	}

@@ -18,11 +18,15 @@ import (
 // question of several rounds, so that all rounds are about one state. Gathers
 // that hold run one after the other, and each release lets the shards apply what
 // came meanwhile: ingest is slowed down by asking, never stopped.
+//
+// Where topics are spread over the shards, whatever ranks them is a question of
+// several rounds (spread.go).
 type merger struct {
 	shards   []address
 	clock    messages.Clock
 	now      func() messages.Micros
 	progress *progress
+	spread   bool // a topic may have counts in several shards
 
 	last  uint64
 	open  map[uint64]*gather
@@ -48,8 +52,8 @@ type gather struct {
 	first    messages.Micros
 	parts    []any
 	applied  messages.Position
-	sketches messages.SketchError // the greatest in use
-	missing  int                  // answers still to come
+	sketches []messages.SketchError // in use, by partition
+	missing  int                    // answers still to come
 	holding  bool
 	err      error
 }
@@ -105,6 +109,9 @@ func (g *merger) ask(m mail, n *gather) {
 	n.parts = make([]any, len(g.shards))
 	n.applied = make(messages.Position, len(g.shards))
 	n.first = n.e.Floor(messages.SliceLength)
+	if n.sketches == nil {
+		n.sketches = make([]messages.SketchError, len(g.shards))
+	}
 	n.missing = 1 // this function, until all asks are out
 	slide := n.e
 	if !n.counted {
@@ -125,7 +132,7 @@ func (g *merger) take(m mail, n *gather, part *shardPart) {
 	}
 	n.parts[part.partition] = part.part
 	n.applied[part.partition] = part.applied
-	n.sketches.Raise(part.sketches)
+	n.sketches[part.partition].Raise(part.sketches)
 	if part.started {
 		n.first = min(n.first, part.first)
 	}
@@ -163,7 +170,7 @@ func (g *merger) arrived(m mail, n *gather) {
 		}
 		g.ask(m, n) // which takes the node clock if that rules
 	default:
-		answer := n.question.take(n.round, gathered{n.e, n.first, n.parts, n.applied, n.sketches})
+		answer := n.question.take(n.round, gathered{n.e, n.first, n.parts, n.applied, g.sketchError(n)})
 		if answer == nil {
 			n.round++
 			g.ask(m, n)
@@ -171,6 +178,21 @@ func (g *merger) arrived(m mail, n *gather) {
 		}
 		g.finish(m, n, answer)
 	}
+}
+
+// sketchError is the greatest error in use. A count that is the sum of several
+// shards' counts is as wrong as theirs are together: by the same share of what
+// all hide, unless one of them is wrong by more.
+func (g *merger) sketchError(n *gather) (e messages.SketchError) {
+	var sum float64
+	for i := range n.sketches {
+		e.Raise(n.sketches[i])
+		sum += n.sketches[i].Delta
+	}
+	if g.spread {
+		e.Delta = min(1, sum)
+	}
+	return e
 }
 
 func (g *merger) finish(m mail, n *gather, answer any) {

@@ -59,7 +59,7 @@ func (e *Engine) board(key boardKey) (*boardHandle, error) {
 	h.askers.Add(1)
 	h.asked.Store(int64(e.sinceStart()))
 	h.size.Store(boardBytes)
-	a, err := e.system.spawn(fmt.Sprintf("%s#%d", key.identity(), e.spawned.Add(1)), &boardActor{handle: h, merger: e.merger, now: e.sinceStart})
+	a, err := e.system.spawn(fmt.Sprintf("%s#%d", key.identity(), e.spawned.Add(1)), &boardActor{handle: h, merger: e.merger, now: e.sinceStart, spread: e.spreadOver()})
 	if err != nil {
 		return nil, err
 	}
@@ -108,11 +108,14 @@ func (e *Engine) retire(h *boardHandle) {
 
 // Counts tells how often topics occurred.
 func (e *Engine) Counts(ctx context.Context, q *messages.CountQuery) (*messages.Counts, error) {
-	return gatherAs[messages.Counts](ctx, e, newCountQuestion(q, e.routes), q.After)
+	return gatherAs[messages.Counts](ctx, e, newCountQuestion(q, e.homes()), q.After)
 }
 
 // Rank is a topic's rank and what surrounds it.
 func (e *Engine) Rank(ctx context.Context, q *messages.RankQuery) (*messages.Rank, error) {
+	if e.spread() {
+		return gatherAs[messages.Rank](ctx, e, &spreadRank{RankQuery: q, shards: e.routes.Partitions()}, q.After)
+	}
 	return gatherAs[messages.Rank](ctx, e, &rankQuestion{RankQuery: q, home: e.routes.Of([]byte(q.Topic))}, q.After)
 }
 
@@ -122,11 +125,14 @@ func (e *Engine) Series(ctx context.Context, q *messages.SeriesQuery) (*messages
 	if finest := window.FinestGrid(messages.Micros(q.Window)); q.Granularity%finest != 0 {
 		return nil, &messages.NotKeptError{Finest: finest}
 	}
-	return gatherAs[messages.Series](ctx, e, newSeriesQuestion(q, e.routes), q.After)
+	return gatherAs[messages.Series](ctx, e, newSeriesQuestion(q, e.homes()), q.After)
 }
 
 // Topics are tracked topics by prefix.
 func (e *Engine) Topics(ctx context.Context, q *messages.TopicsQuery) (*messages.Topics, error) {
+	if e.spread() {
+		return gatherAs[messages.Topics](ctx, e, newSpreadPrefix(q, e.routes.Partitions()), q.After)
+	}
 	return gatherAs[messages.Topics](ctx, e, &prefixQuestion{q}, q.After)
 }
 

@@ -53,6 +53,10 @@ type topAnswer struct {
 	messages.SketchError
 	union   *rank.Part
 	applied messages.Position
+	// Where topics may be in several shards: how many rows each should list when
+	// the same is asked again (0: not known), and whether longer lists were in vain.
+	depth int
+	vain  bool
 }
 
 type topQuestion struct{ window.TopAsk }
@@ -64,19 +68,18 @@ func (q *topQuestion) ask(_ int, _ messages.Partition, e messages.Micros) any {
 }
 
 func (q *topQuestion) take(_ int, g gathered) any {
-	return &topAnswer{g.moment(q.Window), g.SketchError, rank.Union(partsOf[*rank.Part](g), q.K), g.applied}
+	return &topAnswer{Moment: g.moment(q.Window), SketchError: g.SketchError, union: rank.Union(partsOf[*rank.Part](g), q.K), applied: g.applied}
 }
 
-// countQuestion asks each topic's own shard for it, and every shard for its
-// share of the cell's total.
+// countQuestion asks for each topic where it may have counts, and every shard
+// for its share of the cell's total.
 type countQuestion struct {
 	*messages.CountQuery
-	routes messages.Routes
-	split  split
+	split split
 }
 
-func newCountQuestion(q *messages.CountQuery, routes messages.Routes) *countQuestion {
-	return &countQuestion{CountQuery: q, routes: routes, split: splitTopics(q.Topics, routes)}
+func newCountQuestion(q *messages.CountQuery, homes homes) *countQuestion {
+	return &countQuestion{CountQuery: q, split: homes.split(q.Topics)}
 }
 
 func (q *countQuestion) ask(_ int, p messages.Partition, e messages.Micros) any {
@@ -88,10 +91,31 @@ func (q *countQuestion) take(_ int, g gathered) any {
 	for p, part := range partsOf[*window.CountPart](g) {
 		c.Total = c.Total.Add(part.Total)
 		for i, at := range q.split.at[p] {
-			c.Counts[at] = part.Counts[i]
+			c.Counts[at] = c.Counts[at].Add(part.Counts[i])
 		}
 	}
 	return c
+}
+
+// homes tells which shards may have counts of a topic: its own, or with a log
+// that is not keyed by topic any.
+type homes struct {
+	routes messages.Routes
+	spread bool
+}
+
+func (e *Engine) homes() homes { return homes{e.routes, e.spread()} }
+
+// spread tells whether a topic may have counts in several shards.
+func (e *Engine) spread() bool { return e.spreadOver() > 0 }
+
+// spreadOver is how many shards may each have counts of a topic; 0: every topic
+// has its own.
+func (e *Engine) spreadOver() int {
+	if n := e.routes.Partitions(); e.cfg.Unkeyed && n > 1 {
+		return n
+	}
+	return 0
 }
 
 // split is a list of topics by partition; at is where each stands in the list.
@@ -100,31 +124,42 @@ type split struct {
 	at     [][]int
 }
 
-func splitTopics(topics []string, routes messages.Routes) split {
-	s := split{make([][]string, routes.Partitions()), make([][]int, routes.Partitions())}
+func (h homes) split(topics []string) split {
+	s := split{make([][]string, h.routes.Partitions()), make([][]int, h.routes.Partitions())}
+	if h.spread {
+		at := make([]int, len(topics))
+		for i := range at {
+			at[i] = i
+		}
+		for p := range s.topics {
+			s.topics[p], s.at[p] = topics, at
+		}
+		return s
+	}
 	for i, t := range topics {
-		p := routes.Of([]byte(t))
+		p := h.routes.Of([]byte(t))
 		s.topics[p] = append(s.topics[p], t)
 		s.at[p] = append(s.at[p], i)
 	}
 	return s
 }
 
-// seriesQuestion asks each topic's own shard for its points. The cell's total
-// (topic "") is asked of every shard and added up. With Top a round before that
-// finds the first topics of the interval that the points cover.
+// seriesQuestion asks for each topic's points where it may have counts. The
+// cell's total (topic "") is asked of every shard and added up. With Top rounds
+// before that find the first topics of the interval that the points cover.
 type seriesQuestion struct {
 	*messages.SeriesQuery
-	routes  messages.Routes
-	n       int // points
+	homes   homes
+	n       int     // points
+	first   *firsts // of several shards' topics; nil: one round finds them
 	top     []messages.Row
 	topics  []string
 	split   split
 	totalAt []int // where "" stands in topics
 }
 
-func newSeriesQuestion(q *messages.SeriesQuery, routes messages.Routes) *seriesQuestion {
-	s := &seriesQuestion{SeriesQuery: q, routes: routes, n: int(messages.Micros(q.Window) / q.Granularity)}
+func newSeriesQuestion(q *messages.SeriesQuery, homes homes) *seriesQuestion {
+	s := &seriesQuestion{SeriesQuery: q, homes: homes, n: int(messages.Micros(q.Window) / q.Granularity)}
 	if q.Top == 0 {
 		s.setTopics(q.Topics)
 	}
@@ -132,17 +167,24 @@ func newSeriesQuestion(q *messages.SeriesQuery, routes messages.Routes) *seriesQ
 }
 
 func (q *seriesQuestion) setTopics(topics []string) {
-	q.topics, q.split = topics, splitTopics(topics, q.routes)
-	home := q.routes.Of(nil)
-	own, at := q.split.topics[home][:0:0], q.split.at[home][:0:0]
-	for i, t := range q.split.topics[home] {
+	q.topics = topics
+	named, at := make([]string, 0, len(topics)), make([]int, 0, len(topics))
+	for i, t := range topics {
 		if t == "" {
-			q.totalAt = append(q.totalAt, q.split.at[home][i])
+			q.totalAt = append(q.totalAt, i)
 			continue
 		}
-		own, at = append(own, t), append(at, q.split.at[home][i])
+		named, at = append(named, t), append(at, i)
 	}
-	q.split.topics[home], q.split.at[home] = own, at
+	q.split = q.homes.split(named)
+	for p, own := range q.split.at {
+		if p > 0 && q.homes.spread {
+			break // all are the same
+		}
+		for i := range own {
+			own[i] = at[own[i]]
+		}
+	}
 }
 
 // start of the first point: points are aligned to the granularity, and the
@@ -157,7 +199,14 @@ func (q *seriesQuestion) ask(_ int, p messages.Partition, e messages.Micros) any
 	if q.topics == nil {
 		// The window that ends now and begins where the points do; a microsecond
 		// later, in the same slice, so that its length is not zero.
-		return &window.TopAsk{Window: messages.Window(e + 1 - q.start(e)), E: e + 1, Cell: q.Cell, K: q.Top}
+		ask := &window.TopAsk{Window: messages.Window(e + 1 - q.start(e)), E: e + 1, Cell: q.Cell, K: q.Top}
+		if !q.homes.spread {
+			return ask
+		}
+		if q.first == nil {
+			q.first = newFirsts(lists{top: ask}, q.Top, q.homes.routes.Partitions())
+		}
+		return q.first.ask(p, e+1)
 	}
 	topics := q.split.topics[p]
 	if len(q.totalAt) > 0 {
@@ -172,7 +221,14 @@ func (q *seriesQuestion) ask(_ int, p messages.Partition, e messages.Micros) any
 
 func (q *seriesQuestion) take(_ int, g gathered) any {
 	if q.topics == nil {
-		q.top, _, _ = rank.Merge(partsOf[*rank.Part](g), q.Top)
+		parts := g.parts
+		if q.first != nil {
+			if !q.first.take(&g) {
+				return nil
+			}
+			parts = []any{q.first.sum.Part()}
+		}
+		q.top, _, _ = rank.Merge(partsOf[*rank.Part](gathered{parts: parts}), q.Top)
 		topics := make([]string, 0, len(q.top)+len(q.Topics))
 		for i := range q.top {
 			topics = append(topics, q.top[i].Topic)
@@ -193,6 +249,11 @@ func (q *seriesQuestion) take(_ int, g gathered) any {
 	for i := range s.Starts {
 		s.Starts[i] = start + messages.Micros(i)*q.Granularity
 	}
+	if q.homes.spread {
+		for i := range s.Counts {
+			s.Counts[i] = make([]messages.Count, q.n)
+		}
+	}
 	total := make([]messages.Count, q.n)
 	for p, part := range g.parts {
 		if part == nil {
@@ -206,7 +267,13 @@ func (q *seriesQuestion) take(_ int, g gathered) any {
 			counts = counts[1:]
 		}
 		for i, at := range q.split.at[p] {
-			s.Counts[at] = counts[i]
+			if !q.homes.spread {
+				s.Counts[at] = counts[i]
+				continue
+			}
+			for j, n := range counts[i] {
+				s.Counts[at][j] = s.Counts[at][j].Add(n)
+			}
 		}
 	}
 	for _, at := range q.totalAt {

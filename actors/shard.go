@@ -19,6 +19,7 @@ type Core interface {
 	First() (messages.Micros, bool)
 	Top(q *window.TopAsk) *rank.Part
 	Count(q *window.CountAsk) *window.CountPart
+	Categories(q *window.CategoriesAsk) []window.TopicCategories
 	Series(q *window.SeriesAsk) ([][]messages.Count, error)
 	Around(q *window.AroundAsk) *window.AroundPart
 	Prefix(q *window.PrefixAsk) []rank.Row
@@ -136,6 +137,8 @@ func askedWindow(ask any) messages.Window {
 		return q.Window
 	case *window.CountAsk:
 		return q.Window
+	case *window.CategoriesAsk:
+		return q.Window
 	case *window.AroundAsk:
 		return q.Window
 	case *window.PrefixAsk:
@@ -193,6 +196,8 @@ func (a *shardActor) ask(q *shardAsk) (any, error) {
 		return a.core.Top(b), nil
 	case *window.CountAsk:
 		return a.core.Count(b), nil
+	case *window.CategoriesAsk:
+		return a.core.Categories(b), nil
 	case *window.SeriesAsk:
 		return a.core.Series(b)
 	case *window.AroundAsk:

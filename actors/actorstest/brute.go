@@ -161,6 +161,28 @@ func (b *Brute) Count(q *window.CountAsk) *window.CountPart {
 	return p
 }
 
+// Categories is what topics have by category.
+func (b *Brute) Categories(q *window.CategoriesAsk) []window.TopicCategories {
+	i := window.Resolve(q.Window, q.E)
+	out := make([]window.TopicCategories, len(q.Topics))
+	for n, topic := range q.Topics {
+		counts := make(map[string]uint64)
+		for j := range b.entries {
+			if e := &b.entries[j]; e.topic == topic && e.slice >= i.Start && e.slice < i.End {
+				counts[b.categories.Text(e.category)] += e.count
+			}
+		}
+		if b.categories.Folded() {
+			out[n].Unsure = counts[messages.OtherName]
+			delete(counts, messages.OtherName)
+		}
+		for name, c := range counts {
+			out[n].Counts = append(out[n].Counts, window.CategoryCount{Category: name, Count: c})
+		}
+	}
+	return out
+}
+
 // Series is counts in consecutive intervals.
 func (b *Brute) Series(q *window.SeriesAsk) ([][]messages.Count, error) {
 	out := make([][]messages.Count, len(q.Topics))

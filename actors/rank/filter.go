@@ -29,7 +29,7 @@ func Filter(p *Part, exclude []string, perCategory int) *Part {
 		if perCategory > 0 && r.Category != "" {
 			same := kept[r.Category]
 			if len(same) == perCategory {
-				if mayPrecede(r, &f.Rows[same[perCategory-1]]) {
+				if MayPrecede(r, &f.Rows[same[perCategory-1]]) {
 					f.LeaveOut(r.Count.Upper, r.Topic)
 				}
 				continue

@@ -38,16 +38,16 @@ func Merge(parts []*Part, k int) (rows []messages.Row, certified int, exact bool
 	for i := range rows {
 		r := &u.Rows[i]
 		rows[i] = messages.Row{Topic: r.Topic, Count: r.Count, Category: r.Category}
-		rows[i].Certified = !u.unseenMayPrecede(r) && rivals.of(r) < k
+		rows[i].Certified = !u.UnseenMayPrecede(r) && rivals.of(r) < k
 		exact = exact && r.Count.Exact()
 	}
 	certified = u.certified(n)
 	return rows, certified, exact && certified == n
 }
 
-// unseenMayPrecede tells whether a topic that is not in the part may come
+// UnseenMayPrecede tells whether a topic that is not in the part may come
 // before its row r.
-func (p *Part) unseenMayPrecede(r *Row) bool {
+func (p *Part) UnseenMayPrecede(r *Row) bool {
 	return p.Rest > r.Count.Lower || p.Rest > 0 && p.Rest == r.Count.Lower && p.From < r.Topic
 }
 
@@ -60,7 +60,7 @@ func (p *Part) certified(most int) int {
 	var rival *Row // of the rows behind the n-th, the first by upper bound
 	for i := len(p.Rows) - 1; i >= 0; i-- {
 		r := &p.Rows[i]
-		if i < most && !p.unseenMayPrecede(r) && (rival == nil || !mayPrecede(rival, r)) {
+		if i < most && !p.UnseenMayPrecede(r) && (rival == nil || !MayPrecede(rival, r)) {
 			best = i + 1
 			break
 		}
@@ -82,8 +82,8 @@ func newRivals(rows []Row) rivals {
 
 // of counts the rows that may come before r; r is one of them.
 func (v rivals) of(r *Row) int {
-	n := sort.Search(len(v), func(i int) bool { return !mayPrecede(&v[i], r) })
-	if mayPrecede(r, r) {
+	n := sort.Search(len(v), func(i int) bool { return !MayPrecede(&v[i], r) })
+	if MayPrecede(r, r) {
 		n-- // r itself, at its upper bound
 	}
 	return n

@@ -35,11 +35,20 @@ func compareUpper(a, b *Row) int {
 	return strings.Compare(a.Topic, b.Topic)
 }
 
-// mayPrecede tells whether x may come before r in the true order: x at the
+// MayPrecede tells whether x may come before r in the true order: x at the
 // most it can be, r at the least.
-func mayPrecede(x, r *Row) bool {
+func MayPrecede(x, r *Row) bool {
 	if x.Count.Upper != r.Count.Lower {
 		return x.Count.Upper > r.Count.Lower
+	}
+	return x.Topic < r.Topic
+}
+
+// SurelyPrecedes tells whether x comes before r in the true order whatever is
+// true within their bounds.
+func SurelyPrecedes(x, r *Row) bool {
+	if x.Count.Lower != r.Count.Upper {
+		return x.Count.Lower > r.Count.Upper
 	}
 	return x.Topic < r.Topic
 }

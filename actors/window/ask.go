@@ -33,6 +33,28 @@ type CountPart struct {
 	Total  messages.Count
 }
 
+// CategoriesAsk asks under which categories topics were counted, wherever they
+// occurred.
+type CategoriesAsk struct {
+	Topics []string
+	Window messages.Window
+	E      messages.Micros
+}
+
+// TopicCategories answers for one topic.
+type TopicCategories struct {
+	Counts []CategoryCount // each category once, in no particular order
+	// Unsure may be of any category: it is in no row, or under "other", which has
+	// taken the place of names past the bound.
+	Unsure uint64
+}
+
+// CategoryCount is what was counted of a topic under a category; "" for none.
+type CategoryCount struct {
+	Category string
+	Count    uint64
+}
+
 // SeriesAsk asks for the counts of topics in consecutive intervals, oldest
 // first: interval i is [Start + i×Step, Start + (i+1)×Step). Topic "" is the
 // cell's total. What was counted at End or later is left out, so that shards

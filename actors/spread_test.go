@@ -1,0 +1,638 @@
+package actors
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/crestdb/crest/actors/actorstest"
+	"github.com/crestdb/crest/actors/rank"
+	"github.com/crestdb/crest/actors/window"
+	"github.com/crestdb/crest/messages"
+)
+
+// spreadWorld is a log's worth of events, spread over shards by whatever its
+// writers thought of, and the obvious shard that has them all.
+type spreadWorld struct {
+	t       *testing.T
+	r       *rand.Rand
+	homes   homes
+	shards  []*shardActor
+	feeds   []*feed
+	brute   *actorstest.Brute
+	truth   *feed
+	clock   messages.Micros
+	writers int // how topics are spread
+	topics  int
+	zipf    *rand.Zipf
+	exact   bool // every shard has the memory it needs, and no name is folded
+	drop    messages.Partition
+	dropped bool // what the shard to drop says is lost (a mutation)
+
+	checks, certified, uncertain, exactBoards int
+}
+
+// feed makes a shard's deltas.
+type feed struct {
+	combiner            combiner
+	delta               window.Delta
+	categories, regions *window.Names
+	most                int // names
+	hash                func([]byte) uint64
+}
+
+func newFeed(most int, hash func([]byte) uint64) *feed {
+	return &feed{categories: window.NewNames(), regions: window.NewNames(), most: most, hash: hash}
+}
+
+func (f *feed) add(e *messages.Record, slice messages.Micros) {
+	name := func(names *window.Names, text []byte, d *window.NamesDelta) window.NameID {
+		id, added := names.Intern(text, f.most)
+		if added {
+			d.Added = append(d.Added, names.Added(id))
+		}
+		return id
+	}
+	category, region := name(f.categories, e.Category, &f.delta.Categories), name(f.regions, e.Region, &f.delta.Regions)
+	f.combiner.add(&f.delta, e.Topic, f.hash(e.Topic), slice, category, region, e.Count)
+}
+
+func (f *feed) flush(clock messages.Micros) *window.Delta {
+	f.combiner.finish(&f.delta)
+	d := f.delta
+	d.Clock = clock
+	d.Categories.Folded, d.Regions.Folded = f.categories.Folded(), f.regions.Folded()
+	f.delta = window.Delta{}
+	return &d
+}
+
+func newSpreadWorld(t *testing.T, seed uint64) *spreadWorld {
+	r := rand.New(rand.NewPCG(seed, 21))
+	id := &messages.LogIdentity{Partitions: 2 + r.IntN(6), HashKey: [32]byte{byte(seed)}, Settings: messages.DefaultSettings()}
+	h := newHashes(id)
+	w := &spreadWorld{
+		t: t, r: r, exact: true,
+		homes:   homes{messages.NewRoutes(id), true},
+		brute:   actorstest.NewBrute(),
+		truth:   newFeed(1000, h.topic),
+		clock:   1_700_000_000 * messages.Second,
+		writers: r.IntN(4),
+		topics:  [...]int{5, 40, 400, 3000}[r.IntN(4)],
+	}
+	w.zipf = rand.NewZipf(r, 1.01+r.Float64(), 1, uint64(w.topics-1))
+	names := 1000
+	if r.IntN(5) == 0 {
+		names, w.exact = 2, false
+	}
+	short := r.IntN(2) == 0
+	for p := range id.Partitions {
+		cfg := window.Config{Hash: h.topic, Epsilon: 0.01, Delta: 0.02, Key: [2]uint64{seed, uint64(p)}}
+		if short && r.IntN(4) > 0 {
+			cfg.Memory, w.exact = 100<<10<<r.IntN(3), false
+		}
+		w.shards = append(w.shards, &shardActor{partition: messages.Partition(p), core: window.New(cfg), progress: newProgress(id.Partitions, id.Settings)})
+		w.feeds = append(w.feeds, newFeed(names, h.topic))
+	}
+	return w
+}
+
+// event happens to some topic, and lands in some shard.
+func (w *spreadWorld) event() {
+	if w.r.IntN(3) == 0 {
+		w.clock += messages.Micros(w.r.Float64() * float64([...]messages.Micros{messages.Second, messages.Minute, messages.Hour, 12 * messages.Hour}[w.r.IntN(2+w.r.IntN(3))]))
+	}
+	n := w.zipf.Uint64()
+	e := event(fmt.Sprintf("t%d", n), [...]string{"", "music", "news", "sport"}[w.r.IntN(1+int(n%4))], [...]string{"", "IN", "US"}[w.r.IntN(3)], 1+w.r.Uint64N(3))
+	slice := (w.clock - messages.Micros(w.r.IntN(2)*w.r.IntN(100))*messages.Second).Floor(messages.SliceLength)
+	w.truth.add(&e, slice)
+	w.feeds[w.home(n)].add(&e, slice)
+}
+
+func (w *spreadWorld) home(topic uint64) int {
+	shards := len(w.shards)
+	switch w.writers {
+	case 0: // evenly
+		return w.r.IntN(shards)
+	case 1: // keyed after all
+		return int(topic) % shards
+	case 2: // two producers, each with a hash of its own
+		return int(topic*[...]uint64{1, 7}[w.r.IntN(2)]) % shards
+	}
+	return min(w.r.IntN(shards), w.r.IntN(shards)) // not evenly
+}
+
+// flush counts what has happened, and makes all shards answer for one moment.
+func (w *spreadWorld) flush() {
+	w.brute.Apply(w.truth.flush(w.clock))
+	for p, f := range w.feeds {
+		w.shards[p].core.Apply(f.flush(w.clock))
+	}
+}
+
+// ask gathers an answer as the merger does.
+func (w *spreadWorld) ask(q question) any {
+	w.t.Helper()
+	for round := 0; ; round++ {
+		g := gathered{e: w.clock, first: w.clock.Floor(messages.SliceLength), parts: make([]any, len(w.shards)), applied: make(messages.Position, len(w.shards))}
+		for p, s := range w.shards {
+			body := q.ask(round, messages.Partition(p), w.clock)
+			if body == nil {
+				continue
+			}
+			part, err := s.ask(&shardAsk{e: w.clock, deadline: time.Now().Add(time.Hour), body: body})
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			if first, any := s.core.First(); any {
+				g.first = min(g.first, first)
+			}
+			g.parts[p] = part
+		}
+		if answer := q.take(round, g); answer != nil {
+			return answer
+		}
+		if round > 20 {
+			w.t.Fatal("a question without an end")
+		}
+	}
+}
+
+// TestSpreadTopics asks everything of logs that are not keyed by topic.
+func TestSpreadTopics(t *testing.T) {
+	var sum spreadWorld
+	for seed := range uint64(120) {
+		w := newSpreadWorld(t, seed)
+		events := 500 + w.r.IntN(3000)
+		for n := range events {
+			w.event()
+			if w.r.IntN(200) == 0 {
+				p := w.r.IntN(len(w.shards))
+				w.shards[p].core.Apply(w.feeds[p].flush(w.clock))
+			}
+			if n == events-1 || n%(events/3) == 0 {
+				w.flush()
+				for range 6 {
+					w.check()
+				}
+			}
+		}
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+		sum.checks += w.checks
+		sum.certified += w.certified
+		sum.uncertain += w.uncertain
+		sum.exactBoards += w.exactBoards
+	}
+	t.Logf("%d checks; %d rows certified, %d not; %d boards exact", sum.checks, sum.certified, sum.uncertain, sum.exactBoards)
+	if sum.certified == 0 || sum.uncertain == 0 || sum.exactBoards == 0 {
+		t.Error("the logs test nothing")
+	}
+}
+
+// spreadAsk is about one cell and window.
+type spreadAsk struct {
+	*spreadWorld
+	window messages.Window
+	cell   messages.Cell
+	truth  *rank.Part
+	counts map[string]uint64
+}
+
+func (w *spreadWorld) check() {
+	a := spreadAsk{spreadWorld: w, window: messages.StandardWindows[w.r.IntN(len(messages.StandardWindows))]}
+	if w.r.IntN(3) == 0 {
+		a.window = messages.Window(1+w.r.IntN(600)) * messages.Window(messages.Minute)
+	}
+	a.cell = messages.Cell{Category: [...]string{"", "", "music", "news", "never"}[w.r.IntN(5)], Region: [...]string{"", "IN", "US"}[w.r.IntN(3)]}
+	a.truth = w.brute.Top(&window.TopAsk{Window: a.window, E: w.clock, Cell: a.cell, K: 1 << 20, Categories: true})
+	a.counts = make(map[string]uint64)
+	for _, r := range a.truth.Rows {
+		a.counts[r.Topic] = r.Count.Lower
+	}
+	a.board()
+	a.count()
+	a.rank()
+	a.series()
+	a.prefix()
+}
+
+func (a *spreadAsk) errorf(format string, args ...any) {
+	a.t.Helper()
+	a.t.Errorf("%v of %+v, %d shards, writers %d: %s", a.window, a.cell, len(a.shards), a.writers, fmt.Sprintf(format, args...))
+}
+
+func (a *spreadAsk) within(n uint64, c messages.Count, what string) {
+	a.t.Helper()
+	if a.checks++; n < c.Lower || n > c.Upper || c.Estimate < c.Lower || c.Estimate > c.Upper || a.exact && !c.Exact() {
+		a.errorf("%s: %d is not within %+v", what, n, c)
+	}
+}
+
+// total checks a cell's total: exact even where topics are not, unless names
+// are folded.
+func (a *spreadAsk) total(c messages.Count) {
+	a.t.Helper()
+	a.within(a.truth.Total.Lower, c, "total")
+}
+
+func (a *spreadAsk) board() {
+	k := [...]int{1, 3, 10, 50, 100}[a.r.IntN(5)]
+	q := newSpreadTop(window.TopAsk{Window: a.window, Cell: a.cell, K: k, Categories: a.r.IntN(3) == 0}, len(a.shards))
+	if a.r.IntN(2) == 0 {
+		q.depth = 1 + a.r.IntN(k)
+	}
+	once := a.r.IntN(4) == 0
+	if once {
+		q.most = q.depth
+	}
+	answer := a.ask(q).(*topAnswer)
+	a.total(answer.union.Total)
+	p := pulled{topAnswer: *answer, k: k, categories: q.Categories, at: time.Now()}
+	query := &messages.BoardQuery{Window: a.window, Cell: a.cell, K: k}
+	a.checkBoard(p.board(query), query, a.truth, a.exact && !once)
+	query.K = 1 + a.r.IntN(k)
+	a.checkBoard(p.board(query), query, a.truth, a.exact && !once)
+	if len(a.truth.Rows) > 2 {
+		query.Exclude = []string{a.truth.Rows[0].Topic, a.truth.Rows[2].Topic}
+		query.K = max(1, k-2)
+		a.checkBoard(p.board(query), query, rank.Filter(a.truth, query.Exclude, 0), a.exact && !once && k > 2)
+	}
+	if q.Categories {
+		query.Exclude, query.MaxPerCategory = nil, 1+a.r.IntN(3)
+		// Where enough rows are left the filtered board is exact; there may not be.
+		a.checkBoard(p.board(query), query, rank.Filter(a.truth, nil, query.MaxPerCategory), a.exact && !once && k >= len(a.truth.Rows))
+	}
+	if !once && a.exact && (answer.vain || answer.depth < 1) {
+		a.errorf("a board of exact shards is not settled: %+v", answer)
+	}
+}
+
+// checkBoard fails where a board claims what is not true.
+func (a *spreadAsk) checkBoard(b *messages.Board, q *messages.BoardQuery, truth *rank.Part, exact bool) {
+	a.t.Helper()
+	want := truth.Rows[:min(q.K, len(truth.Rows))]
+	place := make(map[string]int)
+	for i := range want {
+		place[want[i].Topic] = i + 1
+	}
+	for i, r := range b.Rows {
+		if a.checks++; a.counts[r.Topic] < r.Count.Lower || a.counts[r.Topic] > r.Count.Upper {
+			a.errorf("row %d: %s has %d, said to be within %+v", i, r.Topic, a.counts[r.Topic], r.Count)
+		}
+		if !r.Certified {
+			a.uncertain++
+			continue
+		}
+		a.certified++
+		if place[r.Topic] == 0 {
+			a.errorf("row %d, %s, is wrongly certified among %d (%+v)", i, r.Topic, q.K, q)
+		}
+	}
+	for i, r := range b.Rows[:b.Certified] {
+		if at := place[r.Topic]; at == 0 || at > b.Certified {
+			a.errorf("row %d, %s, is not among the first %d", i, r.Topic, b.Certified)
+		}
+	}
+	if exact && !b.Exact {
+		a.errorf("not exact: %+v of %+v", b.Rows, want)
+	}
+	if !b.Exact {
+		return
+	}
+	a.exactBoards++
+	rows := make([]string, len(b.Rows))
+	for i := range rows {
+		rows[i] = fmt.Sprintf("%s=%d", b.Rows[i].Topic, b.Rows[i].Count.Upper)
+	}
+	truly := make([]string, len(want))
+	for i := range want {
+		truly[i] = fmt.Sprintf("%s=%d", want[i].Topic, want[i].Count.Lower)
+	}
+	if !slices.Equal(rows, truly) {
+		a.errorf("an exact board is none:\n got %v\nwant %v", rows, truly)
+	}
+}
+
+func (a *spreadAsk) someTopics(n int) (topics []string) {
+	for range n {
+		topics = append(topics, fmt.Sprintf("t%d", a.zipf.Uint64()))
+	}
+	return append(topics, fmt.Sprintf("t%d", a.r.IntN(a.topics)), "never")
+}
+
+func (a *spreadAsk) count() {
+	q := &messages.CountQuery{Topics: a.someTopics(3), Window: a.window, Cell: a.cell}
+	c := a.ask(newCountQuestion(q, a.homes)).(*messages.Counts)
+	a.total(c.Total)
+	for i, topic := range q.Topics {
+		a.within(a.counts[topic], c.Counts[i], "count of "+topic)
+	}
+}
+
+func (a *spreadAsk) rank() {
+	q := &messages.RankQuery{Topic: a.someTopics(1)[a.r.IntN(3)], Window: a.window, Cell: a.cell, Around: a.r.IntN(4)}
+	got := a.ask(&spreadRank{RankQuery: q, shards: len(a.shards)}).(*messages.Rank)
+	a.total(got.Total)
+	n := a.counts[q.Topic]
+	a.within(n, got.Count, "count of "+q.Topic)
+	self := rank.Row{Topic: q.Topic, Count: messages.ExactCount(n)}
+	others := slices.DeleteFunc(slices.Clone(a.truth.Rows), func(r rank.Row) bool { return r.Topic == q.Topic })
+	place, _ := slices.BinarySearchFunc(others, self, func(x, y rank.Row) int { return rank.Compare(&x, &y) })
+	a.checks++
+	if got.Lower > place+1 || got.Upper < place+1 {
+		a.errorf("%s has rank %d, said to be %d to %d", q.Topic, place+1, got.Lower, got.Upper)
+	}
+	for _, r := range got.Neighbours {
+		a.within(a.counts[r.Topic], r.Count, "neighbour "+r.Topic)
+	}
+	if !slices.ContainsFunc(got.Neighbours, func(r messages.Row) bool { return r.Topic == q.Topic }) {
+		a.errorf("%s is not among %+v", q.Topic, got.Neighbours)
+	}
+	if !a.exact || place+q.Around >= messages.MaxK {
+		return
+	}
+	want := slices.Concat(others[max(0, place-q.Around):place], []rank.Row{self}, others[place:min(len(others), place+q.Around)])
+	if got.Lower != got.Upper || got.First != place+1-min(place, q.Around) || !slices.Equal(topicsOf(got.Neighbours), topicsOf(neighbours(want))) {
+		a.errorf("rank of %s: %+v, want %d among %+v", q.Topic, got, place+1, want)
+	}
+}
+
+func topicsOf(rows []messages.Row) (topics []string) {
+	for i := range rows {
+		topics = append(topics, rows[i].Topic)
+	}
+	return topics
+}
+
+func (a *spreadAsk) series() {
+	length := [...]messages.Micros{10 * messages.Minute, messages.Hour, messages.Day}[a.r.IntN(3)]
+	q := &messages.SeriesQuery{
+		Topics: append(a.someTopics(2), ""), Top: a.r.IntN(2) * (1 + a.r.IntN(20)), Cell: a.cell,
+		Window: messages.Window(length), Granularity: window.FinestGrid(length) * messages.Micros(1+a.r.IntN(5)),
+	}
+	q.Window = messages.Window(messages.Micros(q.Window).Floor(q.Granularity))
+	question := newSeriesQuestion(q, a.homes)
+	got := a.ask(question).(*messages.Series)
+	want, err := a.brute.Series(&window.SeriesAsk{
+		Topics: got.Topics, Start: got.Start, Step: q.Granularity, N: question.n, Cell: a.cell,
+		End: window.Resolve(messages.WindowAll, a.clock).End,
+	})
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	for i, topic := range got.Topics {
+		for p := range got.Starts {
+			a.within(want[i][p].Lower, got.Counts[i][p], fmt.Sprintf("point %d of %q", p, topic))
+		}
+	}
+	if q.Top == 0 {
+		return
+	}
+	of := &window.TopAsk{Window: messages.Window(a.clock + 1 - got.Start), E: a.clock + 1, Cell: a.cell, K: 1 << 20}
+	truth := *a
+	truth.truth, truth.counts = a.brute.Top(of), make(map[string]uint64)
+	for _, r := range truth.truth.Rows {
+		truth.counts[r.Topic] = r.Count.Lower
+	}
+	for _, r := range got.Top {
+		a.within(truth.counts[r.Topic], r.Count, "first row "+r.Topic)
+	}
+	if rows := truth.truth.Rows; a.exact && !slices.Equal(topicsOf(got.Top), topicsOf(neighbours(rows[:min(len(rows), q.Top)]))) {
+		a.errorf("the first %d are %+v, want %+v", q.Top, got.Top, rows)
+	}
+}
+
+func (a *spreadAsk) prefix() {
+	q := &messages.TopicsQuery{Prefix: [...]string{"", "t", "t1", "t12", "x"}[a.r.IntN(5)], Window: a.window, Limit: 1 + a.r.IntN(30)}
+	got := a.ask(newSpreadPrefix(q, len(a.shards))).(*messages.Topics)
+	ask := &window.PrefixAsk{Prefix: q.Prefix, Window: q.Window, E: a.clock, Limit: 1 << 20}
+	want := a.brute.Prefix(ask)
+	counts := make(map[string]uint64)
+	for _, r := range want {
+		counts[r.Topic] = r.Count.Lower
+	}
+	for i, r := range got.Rows {
+		a.within(counts[r.Topic], r.Count, r.Topic+" by prefix")
+		if !strings.HasPrefix(r.Topic, q.Prefix) {
+			a.errorf("%s does not begin with %q", r.Topic, q.Prefix)
+		}
+		if i > 0 && cmp.Or(cmp.Compare(got.Rows[i-1].Count.Lower, r.Count.Lower), strings.Compare(r.Topic, got.Rows[i-1].Topic)) < 0 {
+			a.errorf("row %d by prefix is out of order", i)
+		}
+	}
+	if want = want[:min(len(want), q.Limit)]; a.exact && !reflect.DeepEqual(topicsOf(got.Rows), topicsOf(neighbours(want))) {
+		a.errorf("by prefix %q: %+v\nwant %+v", q.Prefix, got.Rows, want)
+	}
+}
+
+// TestSpreadAnswersAreOfOneState asks while events come, into whatever
+// partition: what an answer says must be the whole truth of what it has counted,
+// though it takes several rounds.
+func TestSpreadAnswersAreOfOneState(t *testing.T) {
+	for _, clock := range []messages.Clock{messages.ClockWall, messages.ClockEvent} {
+		r := newRig(t, clock, func(c *Config) { c.Unkeyed = true })
+		stop := make(chan struct{})
+		var wg sync.WaitGroup
+		for writer := range uint64(2) {
+			wg.Go(func() {
+				rng := rand.New(rand.NewPCG(writer, 1))
+				for at := 1_600_000_000 * messages.Second; ; at += messages.Micros(rng.Int64N(int64(messages.Second))) {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					var records []messages.Record
+					for range 10 {
+						e := event(fmt.Sprintf("t%d", min(rng.IntN(60), rng.IntN(60))), "", "", 1)
+						e.HasTime, e.Time = clock == messages.ClockEvent, at
+						records = append(records, e)
+					}
+					if err := r.Await(r.ctx(), r.scatter(rng, records)); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		for range 60 {
+			// So few rows are listed that topics have to be asked for by name.
+			q := newSpreadTop(window.TopAsk{Window: messages.Window24h, K: 10}, r.id.Partitions)
+			q.depth = 11
+			answer, err := r.system.ask(r.merger, asked{q, time.Now().Add(askTimeout)}, askTimeout)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := answer.(*topAnswer)
+			truth := make(map[string]uint64)
+			for p := range messages.Partition(r.id.Partitions) {
+				recount := actorstest.NewRecount(r.id)
+				for _, b := range r.log.Blocks(p) {
+					if b.Offset < got.applied[p] {
+						recount.Take(&b)
+					}
+				}
+				for _, e := range recount.Entries {
+					if e.Slice >= got.Start && e.Slice < got.End {
+						truth[e.Topic] += e.Count
+					}
+				}
+			}
+			rows, _, exact := rank.Merge([]*rank.Part{got.union}, 10)
+			if !exact {
+				t.Errorf("not exact: %+v", rows)
+			}
+			for _, row := range rows {
+				if row.Count != messages.ExactCount(truth[row.Topic]) {
+					t.Errorf("%s has %+v, want %d", row.Topic, row.Count, truth[row.Topic])
+				}
+			}
+			if t.Failed() {
+				break
+			}
+		}
+		close(stop)
+		wg.Wait()
+	}
+}
+
+// scatter appends the records, each to some partition.
+func (r *rig) scatter(rng *rand.Rand, records []messages.Record) messages.Position {
+	r.t.Helper()
+	f := &messages.Frame{Kind: messages.FrameEvents, Stamp: messages.Micros(r.now.Load())}
+	blocks := make([]messages.Block, r.id.Partitions)
+	for i := range records {
+		b := &blocks[rng.IntN(len(blocks))]
+		b.Data = records[i].AppendTo(b.Data)
+		b.Records++
+	}
+	for p, b := range blocks {
+		if b.Partition = messages.Partition(p); b.Records > 0 {
+			f.Blocks = append(f.Blocks, b)
+		}
+	}
+	pos := make(messages.Position, r.id.Partitions)
+	if err := r.log.Append(r.ctx(), f, pos); err != nil {
+		r.t.Error(err)
+	}
+	return pos
+}
+
+// TestEngineOfAnUnkeyedLog asks through the engine: every topic is in every
+// partition, and each answer is the sum.
+func TestEngineOfAnUnkeyedLog(t *testing.T) {
+	r := newRig(t, messages.ClockWall, func(c *Config) { c.Unkeyed = true })
+	rng := rand.New(rand.NewPCG(3, 3))
+	var pos messages.Position
+	for range 50 {
+		pos = r.scatter(rng, []messages.Record{event("a", "music", "IN", 3), event("b", "news", "US", 2), event("c", "music", "IN", 1), event("d", "news", "IN", 1)})
+	}
+	for _, k := range []int{1, 2, 10} {
+		b, err := r.Board(r.ctx(), &messages.BoardQuery{Window: messages.Window1h, K: k, After: pos})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := []string{"a", "b", "c", "d"}[:min(k, 4)]; !b.Exact || !slices.Equal(topicsOf(b.Rows), want) || b.Rows[0].Count != messages.ExactCount(150) || b.Total != messages.ExactCount(350) {
+			t.Errorf("first %d: %+v", k, b)
+		}
+	}
+	b, err := r.Board(r.ctx(), &messages.BoardQuery{Window: messages.Window1h, K: 10, MaxPerCategory: 1, Exclude: []string{"a"}, After: pos})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(topicsOf(b.Rows), []string{"b", "c"}) || !b.Exact || b.Rows[0].Category != "news" {
+		t.Errorf("one of each category: %+v", b)
+	}
+	counts, err := r.Counts(r.ctx(), &messages.CountQuery{Topics: []string{"c", "never", "b"}, Window: messages.Window1h, After: pos})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []messages.Count{messages.ExactCount(50), {}, messages.ExactCount(100)}; !slices.Equal(counts.Counts, want) {
+		t.Errorf("counts %+v, want %+v", counts.Counts, want)
+	}
+	place, err := r.Rank(r.ctx(), &messages.RankQuery{Topic: "b", Window: messages.Window1h, Around: 1, After: pos})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if place.Lower != 2 || place.Upper != 2 || place.First != 1 || !slices.Equal(topicsOf(place.Neighbours), []string{"a", "b", "c"}) {
+		t.Errorf("rank %+v", place)
+	}
+	series, err := r.Series(r.ctx(), &messages.SeriesQuery{Topics: []string{""}, Top: 1, Window: messages.Window1h, Granularity: 5 * messages.Minute, After: pos})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(series.Starts) - 1; !slices.Equal(series.Topics, []string{"a", ""}) || series.Counts[0][n] != messages.ExactCount(150) || series.Counts[1][n] != messages.ExactCount(350) {
+		t.Errorf("series %+v", series)
+	}
+	topics, err := r.Topics(r.ctx(), &messages.TopicsQuery{Prefix: "d", Window: messages.Window1h, Limit: 3, After: pos})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(topics.Rows) != 1 || topics.Rows[0].Count != messages.ExactCount(50) {
+		t.Errorf("topics %+v", topics)
+	}
+	cells, err := r.Cells(r.ctx(), &messages.CellsQuery{Window: messages.Window1h, After: pos})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []messages.CellTotal{{Name: "music", Total: messages.ExactCount(200)}, {Name: "news", Total: messages.ExactCount(150)}}; !slices.Equal(cells.Categories, want) {
+		t.Errorf("cells %+v", cells)
+	}
+}
+
+// TestErrorsOfSketchesAddUp: the sum of four shards' counts is wrong if one of
+// them is.
+func TestErrorsOfSketchesAddUp(t *testing.T) {
+	r := newRig(t, messages.ClockWall, func(c *Config) {
+		c.Unkeyed = true
+		c.NewCore = func() Core { return sketchy{window.New(window.Config{Hash: func([]byte) uint64 { return 0 }})} }
+	})
+	for _, ask := range []func() (messages.SketchError, error){
+		func() (messages.SketchError, error) {
+			b, err := r.Board(r.ctx(), &messages.BoardQuery{Window: messages.Window1h, K: 1})
+			return b.SketchError, err
+		},
+		func() (messages.SketchError, error) {
+			c, err := r.Counts(r.ctx(), &messages.CountQuery{Topics: []string{"a"}, Window: messages.Window1h})
+			return c.SketchError, err
+		},
+	} {
+		if e, err := ask(); err != nil || e != (messages.SketchError{Epsilon: 0.25, Delta: 0.04}) {
+			t.Errorf("the error in use is %+v, %v", e, err)
+		}
+	}
+}
+
+// TestBoardsLearnHowMuchIsListed: topics of which each shard has its own first
+// ones need longer lists; the next pull asks for them at once.
+func TestBoardsLearnHowMuchIsListed(t *testing.T) {
+	a := &boardActor{spread: 4}
+	ask := window.TopAsk{Window: messages.Window1h, K: 10}
+	first := a.question(ask).(*spreadTop)
+	a.learn(&topAnswer{depth: 77})
+	if next := a.question(ask).(*spreadTop); next.depth != 77 || next.most != first.most {
+		t.Errorf("next, %d rows are listed, at most %d", next.depth, next.most)
+	}
+	if other := a.question(window.TopAsk{Window: messages.Window1h, K: 100}).(*spreadTop); other.depth != leastDepth(100) {
+		t.Errorf("another board lists %d rows", other.depth)
+	}
+	a.question(ask)
+	a.learn(&topAnswer{vain: true})
+	for range calmPulls {
+		q := a.question(ask).(*spreadTop)
+		if q.depth != first.depth || q.most != q.depth {
+			t.Fatalf("after a vain pull %d rows are listed, at most %d", q.depth, q.most)
+		}
+		a.learn(&topAnswer{vain: true})
+	}
+	if q := a.question(ask).(*spreadTop); q.most != first.most {
+		t.Error("longer lists are never tried again")
+	}
+}

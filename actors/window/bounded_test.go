@@ -191,6 +191,7 @@ func (c *checker) all() {
 	truth := c.brute.Top(&window.TopAsk{Window: c.window, E: c.e, Cell: c.cell, K: 1 << 30})
 	c.top(truth)
 	c.counts(truth)
+	c.categories()
 	c.around(truth)
 	c.series()
 	c.prefix()

@@ -117,6 +117,7 @@ func ask(t *testing.T, s *stream, brute *actorstest.Brute, tables []*window.Tabl
 		a := asker{t, s, brute, tables, s.window(), e, s.cell()}
 		a.top(s.k())
 		a.count()
+		a.categories()
 		a.around()
 		a.series()
 	}

@@ -93,9 +93,10 @@ type frozenIngest struct {
 	categories *window.Names
 	regions    *window.Names
 	dedup      *frozenDedup
+	writers    []writer
 }
 
-// freeze is g as it is now. Names are few: they are copied.
+// freeze is g as it is now. Names and writers are few: they are copied.
 func (g *ingest) freeze() *frozenIngest {
 	return &frozenIngest{
 		next:       g.next,
@@ -106,13 +107,14 @@ func (g *ingest) freeze() *frozenIngest {
 		categories: g.categories.Clone(),
 		regions:    g.regions.Clone(),
 		dedup:      g.dedup.freeze(),
+		writers:    g.writers.records(g.arrival),
 	}
 }
 
 const (
 	ingestPart    = "ingest"
 	ingestMagic   = "CRESTING"
-	ingestVersion = 1
+	ingestVersion = 2
 )
 
 func (f *frozenIngest) save(w messages.PartWriter) error {
@@ -131,7 +133,7 @@ func (f *frozenIngest) encode() []byte {
 	for _, v := range [...]uint64{
 		uint64(f.next), uint64(f.arrival), uint64(f.eventTime),
 		f.ledger.Counted, f.ledger.Duplicates, f.ledger.DeadLettered, f.ledger.Late, f.ledger.Clamped, f.ledger.Controls,
-		f.ledger.Digest.Hi, f.ledger.Digest.Lo,
+		f.ledger.Digest.Hi, f.ledger.Digest.Lo, f.ledger.Logged,
 	} {
 		b = binary.LittleEndian.AppendUint64(b, v)
 	}
@@ -146,6 +148,13 @@ func (f *frozenIngest) encode() []byte {
 			b = binary.LittleEndian.AppendUint32(b, uint32(len(text)))
 			b = append(b, text...)
 		})
+	}
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(f.writers)))
+	for i := range f.writers {
+		w := &f.writers[i]
+		b = append(b, w.id[:]...)
+		b = binary.LittleEndian.AppendUint64(b, w.sequence)
+		b = binary.LittleEndian.AppendUint64(b, uint64(w.arrival))
 	}
 	return b
 }
@@ -183,8 +192,9 @@ func (g *ingest) decode(d *decoder) error {
 	if magic := d.bytes(len(ingestMagic)); d.err == nil && string(magic) != ingestMagic {
 		return errSaved
 	}
-	if v := d.u32(); d.err == nil && v != ingestVersion {
-		return fmt.Errorf("format version %d: this program reads %d", v, ingestVersion)
+	version := d.u32()
+	if d.err == nil && (version < 1 || version > ingestVersion) {
+		return fmt.Errorf("format version %d: this program reads 1 to %d", version, ingestVersion)
 	}
 	g.next = messages.Offset(d.u64())
 	g.arrival, g.eventTime = messages.Micros(d.u64()), messages.Micros(d.u64())
@@ -193,6 +203,12 @@ func (g *ingest) decode(d *decoder) error {
 		*v = d.u64()
 	}
 	l.AppliedOffset = g.next
+	if version == 1 {
+		// Of a log that begins at 0 and in which each event has an offset.
+		l.Logged = uint64(g.next) - l.Controls
+	} else {
+		l.Logged = d.u64()
+	}
 	n := d.u32()
 	if n > maxName {
 		return errSaved
@@ -217,5 +233,21 @@ func (g *ingest) decode(d *decoder) error {
 			names.Apply(&delta)
 		}
 	}
+	if version > 1 {
+		g.writers.decode(d)
+	}
 	return d.end()
+}
+
+func (w *writers) decode(d *decoder) {
+	for n := d.u32(); n > 0 && d.err == nil; n-- {
+		id := messages.WriterID(d.bytes(len(messages.WriterID{})))
+		l := lastSent{sequence: d.u64(), arrival: messages.Micros(d.u64())}
+		if d.err == nil {
+			if w.last == nil {
+				w.last = make(map[messages.WriterID]lastSent)
+			}
+			w.last[id] = l
+		}
+	}
 }

@@ -268,21 +268,34 @@ func (d *dedup) waiting() int {
 	return n
 }
 
-// findKey is the entry of a key as a frame with this stamp meets it.
-func (d *dedup) findKey(key fingerprint, stamp messages.Micros) (keyEntry, bool) {
-	e, ok := d.keys.find(key)
+// findKey is the entry of a key as a frame with this stamp meets it, arrival being
+// the largest so far.
+func (d *dedup) findKey(key fingerprint, stamp, arrival messages.Micros) (keyEntry, bool) {
+	e, ok := d.findFollowing(key, arrival)
 	if !ok || e.end+d.window <= stamp {
 		return keyEntry{}, false
 	}
 	return e, true
 }
 
-// addKey remembers a key's block.
-func (d *dedup) addKey(key fingerprint, e keyEntry) {
-	length := max(1, d.window/generationsPerWindow)
-	e.end = e.stamp.Floor(length) + length
-	d.keys.add(key, e)
+// findFollowing is the entry of a key as a block that follows its home's meets
+// it: whatever the block's own stamp is, for as long as it is remembered.
+func (d *dedup) findFollowing(key fingerprint, arrival messages.Micros) (keyEntry, bool) {
+	e, ok := d.keys.find(key)
+	if !ok || e.forgotten(arrival, d.window) {
+		return keyEntry{}, false
+	}
+	return e, true
 }
+
+// keyEnd is the end of a quarter of a window, of the one that stamp is in.
+func (d *dedup) keyEnd(stamp messages.Micros) messages.Micros {
+	length := max(1, d.window/generationsPerWindow)
+	return stamp.Floor(length) + length
+}
+
+// addKey remembers a key's block.
+func (d *dedup) addKey(key fingerprint, e keyEntry) { d.keys.add(key, e) }
 
 // bytes is what the table holds in memory, what is being made included;
 // nextBytes what it holds after the next growth of the open set, if that is

@@ -100,9 +100,11 @@ func (s *step) take(d *dedup) (string, error) {
 		said = fmt.Append(said, map[bool]int{true: 1}[repeated])
 	}
 	if s.key != (fingerprint{}) {
-		e, ok := d.findKey(s.key, s.stamp)
+		e, ok := d.findKey(s.key, s.stamp, s.arrival)
 		if !ok {
-			d.addKey(s.key, s.entry())
+			e := s.entry()
+			e.end = d.keyEnd(s.stamp)
+			d.addKey(s.key, e)
 		}
 		said = fmt.Append(said, ok, e)
 	}
@@ -279,7 +281,7 @@ func TestDedupBytesAreExact(t *testing.T) {
 					}
 				} else if n%4 == 0 {
 					id := numberedID(n)
-					d.addKey(fingerprint{id.Hi, n}, keyEntry{stamp: at, position: make([]byte, 32)})
+					d.addKey(fingerprint{id.Hi, n}, keyEntry{end: d.keyEnd(at), stamp: at, position: make([]byte, 32)})
 				}
 			}
 			drain(t, d)

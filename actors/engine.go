@@ -35,6 +35,9 @@ type Config struct {
 	NewCore func() Core
 	// LoadCore makes it from a snapshot; nil: window.Load.
 	LoadCore func(messages.PartReader) (Core, error)
+	// Begins is where each partition begins that has no snapshot: what lies before
+	// was there before the log was used for the first time. nil: at 0.
+	Begins messages.Position
 	// Snapshots keeps the partitions' snapshots; nil: the log is replayed from its
 	// beginning at every start.
 	Snapshots      Snapshots
@@ -68,6 +71,8 @@ func (c *Config) Validate() error {
 		return errors.New("engine: Now is missing")
 	case c.Identity.Partitions < 1 || c.Identity.Partitions > messages.MaxPartitions:
 		return fmt.Errorf("engine: %d partitions: want 1 to %d", c.Identity.Partitions, messages.MaxPartitions)
+	case c.Begins != nil && len(c.Begins) != c.Identity.Partitions:
+		return fmt.Errorf("engine: Begins of %d partitions: want %d", len(c.Begins), c.Identity.Partitions)
 	case c.EngineMemory <= 0 || c.DedupMemory <= 0 || c.BoardMemory <= 0:
 		return errors.New("engine: memory shares must be positive")
 	case c.Epsilon <= 0 || c.Epsilon >= 1 || c.Delta <= 0 || c.Delta >= 1:
@@ -189,6 +194,7 @@ func (e *Engine) spawn(states []*state) error {
 		ingest, err := e.system.spawn(fmt.Sprintf("ingest/%d", p), &ingestActor{
 			partition: p,
 			core:      states[p].ingest,
+			lost:      states[p].lost,
 			log:       e.cfg.Log,
 			shard:     e.shards[p],
 			progress:  e.progress,
@@ -255,8 +261,12 @@ func (e *Engine) replayed() (done, all uint64) {
 	applied := make(messages.Position, len(e.target))
 	e.progress.applied(applied)
 	for i, o := range e.target {
-		all += uint64(o)
-		done += uint64(min(o, applied[i]))
+		var begin messages.Offset
+		if e.cfg.Begins != nil {
+			begin = min(e.cfg.Begins[i], o)
+		}
+		all += uint64(o - begin)
+		done += uint64(min(o, max(begin, applied[i])) - begin)
 	}
 	return done, all
 }
@@ -301,6 +311,11 @@ func (e *Engine) Await(ctx context.Context, pos messages.Position) error {
 // Settings in force as of what has been counted.
 func (e *Engine) Settings() messages.Settings { return e.progress.settings() }
 
+// SettingsAgree tells whether Settings are in force in all partitions that run.
+// Where a change does not reach all of them together (Kafka), part of it may not
+// have come to be: then it has to be made again.
+func (e *Engine) SettingsAgree() bool { return e.progress.settingsAgree() }
+
 // Ledger accounts for every partition's events.
 func (e *Engine) Ledger(context.Context) ([]messages.Ledger, error) {
 	status := e.partitions()
@@ -319,8 +334,9 @@ func (e *Engine) partitions() []messages.PartitionStatus {
 	out := make([]messages.PartitionStatus, len(snapshot))
 	for i, s := range snapshot {
 		out[i] = *s
-		out[i].NextOffset = ends[i]
-		out[i].Logged = uint64(ends[i]) - s.Controls
+		out[i].NextOffset = max(ends[i], s.AppliedOffset)
+		// What an offset has is known once it was read; until then it is one event.
+		out[i].Logged += uint64(out[i].NextOffset - s.AppliedOffset)
 		out[i].Epoch = 1
 	}
 	return out

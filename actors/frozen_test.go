@@ -38,7 +38,7 @@ func TestASharedRunIsSavedOnce(t *testing.T) {
 func TestAMalformedTableIsRefused(t *testing.T) {
 	d, _, _ := fillRuns(t, newFolder(t, t.TempDir()))
 	defer d.close()
-	d.addKey(fingerprint{1, 2}, keyEntry{stamp: messages.Day, position: []byte{1, 2, 3}})
+	d.addKey(fingerprint{1, 2}, keyEntry{end: d.keyEnd(messages.Day), stamp: messages.Day, position: []byte{1, 2, 3}})
 	frozen, snap := d.freeze(), newSnapshot(nil)
 	defer frozen.release()
 	if err := frozen.save(snap); err != nil {
@@ -82,7 +82,7 @@ func FuzzLoadDedup(f *testing.F) {
 		if _, err := d.seenID(numberedID(i)); err != nil {
 			f.Fatal(err)
 		}
-		d.addKey(fingerprint{i, i}, keyEntry{stamp: messages.Day, position: []byte{1, 2}})
+		d.addKey(fingerprint{i, i}, keyEntry{end: d.keyEnd(messages.Day), stamp: messages.Day, position: []byte{1, 2}})
 	}
 	snap := newSnapshot(nil)
 	if err := d.freeze().save(snap); err != nil {

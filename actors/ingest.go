@@ -20,12 +20,13 @@ type ingest struct {
 	clock    messages.Clock
 	settings messages.Settings
 
-	next       messages.Offset // behind the last block taken
+	next       messages.Offset // behind the last block taken; at first, where the partition begins
 	arrival    messages.Micros // largest arrival so far
 	eventTime  messages.Micros // largest accepted event time so far
 	categories names
 	regions    names
 	dedup      *dedup
+	writers    writers
 	ledger     messages.Ledger
 
 	combine combiner
@@ -45,19 +46,30 @@ func newIngest(id *messages.LogIdentity) *ingest {
 	}
 }
 
-// take counts one block into d. Blocks come in log order, none twice. An error
-// means that the log is not what this partition's state was made from.
+// take counts one block into d. Blocks come in log order and without a gap:
+// where the log has one, a block says so. An error means that the log is not what
+// this partition's state was made from.
 func (g *ingest) take(b *messages.ReadBlock, d *window.Delta) error {
-	if b.Offset != g.next {
-		return fmt.Errorf("take block: offset %d, want %d", b.Offset, g.next)
+	if b.Offset != g.next || b.End <= b.Offset {
+		return fmt.Errorf("take block: offsets %d to %d, want some from %d on", b.Offset, b.End, g.next)
 	}
 	g.next = b.End
+	if b.Kind == messages.FrameGap {
+		return nil
+	}
 	g.arrival = max(g.arrival, b.Stamp)
 	if err := g.dedup.advance(g.arrival); err != nil {
 		return fmt.Errorf("take block at offset %d: %w", b.Offset, err)
 	}
-	if b.Records == 0 {
+	g.ledger.Logged += uint64(b.Records) + uint64(b.Refused)
+	g.ledger.DeadLettered += uint64(b.Refused)
+	if b.Records == 0 && b.Refused == 0 {
 		g.ledger.Controls++
+	}
+	if b.Sent != nil && g.writers.repeated(b.Sent, g.arrival) {
+		// The answer to its writer was lost, and it came to be once more.
+		g.ledger.Duplicates += uint64(b.Records)
+		return nil
 	}
 	switch b.Kind {
 	case messages.FrameTick:
@@ -70,7 +82,7 @@ func (g *ingest) take(b *messages.ReadBlock, d *window.Delta) error {
 		g.dedup.setWindow(micros(s.DedupWindow), g.arrival)
 	case messages.FrameEvents:
 		if b.Key != "" && g.repeated(b) {
-			break
+			return nil
 		}
 		if err := g.takeRecords(b, d); err != nil {
 			return fmt.Errorf("take block at offset %d: %w", b.Offset, err)
@@ -83,11 +95,22 @@ func (g *ingest) take(b *messages.ReadBlock, d *window.Delta) error {
 
 // repeated tells whether a keyed block was there before, and accounts for it.
 func (g *ingest) repeated(b *messages.ReadBlock) bool {
-	key := g.hashes.key(b.Key)
-	e, seen := g.dedup.findKey(key, b.Stamp)
+	key, fresh := g.hashes.key(b.Key), keyEntry{body: b.BodyHash, stamp: b.Stamp, position: b.Position}
+	var e keyEntry
+	var seen bool
+	if b.Sent != nil {
+		fresh.stamp = b.Sent.Stamp
+	}
+	if b.Sent != nil && b.Sent.Follows != nil {
+		fresh.end = g.followEnd(b.Sent.Follows)
+		e, seen = g.dedup.findFollowing(key, g.arrival)
+	} else {
+		fresh.end = g.dedup.keyEnd(b.Stamp)
+		e, seen = g.dedup.findKey(key, b.Stamp, g.arrival)
+	}
 	switch {
 	case !seen:
-		g.dedup.addKey(key, keyEntry{body: b.BodyHash, stamp: b.Stamp, position: b.Position})
+		g.dedup.addKey(key, fresh)
 	case e.body == b.BodyHash:
 		g.ledger.Duplicates += uint64(b.Records)
 	default:
@@ -188,17 +211,37 @@ func (g *ingest) seal(d *window.Delta) {
 	d.Settings = g.settings
 }
 
+// FollowSlack is how long a block may take to follow the home block of its
+// Idempotency-Key: the home's verdict, the writing, and what the clocks of the
+// brokers are apart. Whoever writes such blocks gives up well before.
+const FollowSlack = 10 * messages.Minute
+
+// followEnd is the end of an entry of a block that follows its home's. It is met
+// for as long as the home may say that the key was seen: until a window after the
+// quarter in which the home saw it. Arrivals run ahead of that by what a block
+// takes to follow, and where producers stamp for themselves by what the log lets
+// them be ahead.
+func (g *ingest) followEnd(f *messages.Followed) messages.Micros {
+	// No quarter of a window lies a day ahead; whoever says so holds nothing up.
+	return min(f.Until, g.arrival+messages.Day) + FollowSlack + micros(g.settings.MaxAhead)
+}
+
 // verdict tells what a frame with this stamp will meet under its
-// Idempotency-Key; one stamped later meets no more.
+// Idempotency-Key; one stamped later meets no more. If one was applied, what it
+// met or left there.
 func (g *ingest) verdict(q *messages.KeyQuery, stamp messages.Micros) messages.KeyVerdict {
-	e, seen := g.dedup.findKey(g.hashes.key(q.Key), stamp)
+	key := g.hashes.key(q.Key)
+	e, seen := g.dedup.findKey(key, stamp, g.arrival)
+	if q.Applied {
+		e, seen = g.dedup.keys.find(key)
+	}
 	switch {
 	case !seen:
 		return messages.KeyVerdict{State: messages.KeyNew}
 	case e.body != q.BodyHash:
 		return messages.KeyVerdict{State: messages.KeyConflict}
 	}
-	return messages.KeyVerdict{State: messages.KeySeen, Stamp: e.stamp, Position: e.position}
+	return messages.KeyVerdict{State: messages.KeySeen, Stamp: e.stamp, Position: e.position, Until: e.end}
 }
 
 // hashes are the keyed hashes of a log, each under a key of its own.
@@ -227,6 +270,13 @@ func (h *hashes) event(topic, id, scratch []byte) (eventID, []byte) {
 func (h *hashes) key(key string) fingerprint {
 	hi, lo := siphash.Hash128(h.key0, h.key1, []byte(key))
 	return fingerprint{hi, lo}
+}
+
+// bytes is what is remembered of ids, keys and writers; nextBytes as dedup's.
+func (g *ingest) bytes() (now, next int64) {
+	now, next = g.dedup.bytes()
+	w := g.writers.bytes()
+	return now + w, next + w
 }
 
 // micros converts a setting.

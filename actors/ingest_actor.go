@@ -2,8 +2,9 @@ package actors
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/crestdb/crest/actors/window"
@@ -48,6 +49,7 @@ const (
 type ingestActor struct {
 	partition messages.Partition
 	core      *ingest
+	lost      error // why nothing of the partition can be counted; nil: it can
 	log       Log
 	shard     address
 	progress  *progress
@@ -79,7 +81,11 @@ func (a *ingestActor) receive(m mail) {
 		for range deltasPerShard - 1 {
 			a.spare = append(a.spare, new(window.Delta))
 		}
-		a.reader = startReader(a.partition, a.core.next, a.log, a.hurry, m.inbox())
+		if a.lost != nil {
+			a.fail(a.lost)
+			return
+		}
+		a.reader = startReader(a.partition, a.core.next, a.core.settings, a.log, a.hurry, m.inbox())
 	case *messages.Batch:
 		a.take(m, b)
 	case *window.Delta:
@@ -97,7 +103,9 @@ func (a *ingestActor) receive(m mail) {
 	case readFailed:
 		a.fail(b.err)
 	case stopping:
-		a.reader.stop()
+		if a.reader != nil {
+			a.reader.stop()
+		}
 		a.core.dedup.close()
 	}
 }
@@ -122,6 +130,7 @@ func (a *ingestActor) take(m mail, b *messages.Batch) {
 			return
 		}
 	}
+	b.Settings = a.core.settings // for the reader, who may wait for them
 	a.dirty = true
 	a.held = append(a.held, b)
 	a.flush(m)
@@ -141,7 +150,7 @@ func (a *ingestActor) flush(m mail) {
 			a.cut.ingest = a.core.freeze()
 			d.Marker, a.cut = a.cut, nil
 		}
-		d.Dedup, d.DedupNext = a.core.dedup.bytes()
+		d.Dedup, d.DedupNext = a.core.bytes()
 		d.Combine = a.core.combine.bytes()
 		m.request(a.shard, d)
 		a.inFlight++
@@ -178,17 +187,17 @@ func (h hurry) now() {
 // readFailed tells the ingest actor that its partition cannot be read.
 type readFailed struct{ err error }
 
-func startReader(p messages.Partition, from messages.Offset, log Log, h hurry, send func(any)) *reader {
+func startReader(p messages.Partition, from messages.Offset, settings messages.Settings, log Log, h hurry, send func(any)) *reader {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &reader{batches: make(chan *messages.Batch, readAhead), cancel: cancel, done: make(chan struct{})}
 	for range readAhead {
 		r.batches <- new(messages.Batch)
 	}
-	go r.run(ctx, p, from, log, h, send)
+	go r.run(ctx, p, from, settings, log, h, send)
 	return r
 }
 
-func (r *reader) run(ctx context.Context, p messages.Partition, from messages.Offset, log Log, h hurry, send func(any)) {
+func (r *reader) run(ctx context.Context, p messages.Partition, from messages.Offset, settings messages.Settings, log Log, h hurry, send func(any)) {
 	defer close(r.done)
 	pause := time.NewTimer(0)
 	defer pause.Stop()
@@ -204,29 +213,55 @@ func (r *reader) run(ctx context.Context, p messages.Partition, from messages.Of
 		case <-ctx.Done():
 			return
 		case b := <-r.batches:
+			b.Settings = settings
 			err := log.Read(ctx, p, from, b)
 			if ctx.Err() != nil {
 				return
 			}
 			if err != nil {
-				send(readFailed{errors.Join(errors.New("read the log"), err)})
+				send(readFailed{fmt.Errorf("read the log: %w", err)})
 				return
 			}
-			from = b.Next
 			log.Ends(ends)
-			pause.Reset(pauseAfter(b.Records(), int(ends[p]-b.Next)))
+			pause.Reset(pauseAfter(b.Records(), b.Next-from, max(ends[p], b.Next)-b.Next))
+			from = b.Next
+			changes := slices.ContainsFunc(b.Blocks, func(b messages.ReadBlock) bool { return b.Kind == messages.FrameControl })
 			send(b)
+			if changes {
+				if settings = r.settled(ctx, b); ctx.Err() != nil {
+					return
+				}
+			}
 		}
 	}
 }
 
-// pauseAfter is how long to wait after a read that brought some records and
-// left others. What came while it read is little; more is a backlog.
-func pauseAfter(read, left int) time.Duration {
+// settled waits until a batch is counted, and tells the settings in force behind
+// it. What a control block does is the ingest actor's to say: one that was sent
+// again does nothing.
+func (r *reader) settled(ctx context.Context, sent *messages.Batch) (s messages.Settings) {
+	for range readAhead {
+		select {
+		case <-ctx.Done():
+			return s
+		case b := <-r.batches:
+			defer r.give(b)
+			if b == sent {
+				return b.Settings
+			}
+		}
+	}
+	panic("ingest: a batch was given back twice")
+}
+
+// pauseAfter is how long to wait after a read that brought some records, of so
+// many offsets, and left others. What came while it read is little; more is a
+// backlog.
+func pauseAfter(records int, read, left messages.Offset) time.Duration {
 	if left > read/4 {
 		return 0
 	}
-	return min(time.Duration(read)*readPause, readPauseMost)
+	return min(time.Duration(records)*readPause, readPauseMost)
 }
 
 // give returns a batch to be filled again.

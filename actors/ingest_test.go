@@ -80,8 +80,8 @@ func randomRecord(rng *rand.Rand, stamp messages.Micros) messages.Record {
 	return r
 }
 
-// runIngest takes the log with flushes at random moments and adds up what the
-// deltas say.
+// runIngest takes the log with flushes at random moments, saves the state and
+// loads it at some of them, and adds up what the deltas say.
 func runIngest(t *testing.T, id *messages.LogIdentity, log []messages.ReadBlock, rng *rand.Rand) (messages.Ledger, map[actorstest.Entry]uint64) {
 	t.Helper()
 	g, names := newIngest(id), [2]*window.Names{window.NewNames(), window.NewNames()}
@@ -106,17 +106,46 @@ func runIngest(t *testing.T, id *messages.LogIdentity, log []messages.ReadBlock,
 		}
 		if rng.IntN(5) == 0 {
 			flush()
+			if rng.IntN(5) == 0 {
+				g = reload(t, g, id)
+			}
 		}
 	}
 	flush()
+	if l := g.ledger; l.Logged != l.Counted+l.Duplicates+l.DeadLettered {
+		t.Fatalf("the ledger does not balance: %+v", l)
+	}
 	return g.ledger, counts
 }
 
+// reload is the state as a snapshot keeps it.
+func reload(t *testing.T, g *ingest, id *messages.LogIdentity) *ingest {
+	t.Helper()
+	f, snap := g.freeze(), newSnapshot(nil)
+	err := f.save(snap)
+	f.dedup.release()
+	g.dedup.close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	info := &messages.SnapshotInfo{Offset: g.next, Arrival: g.arrival, Format: snapshotFormat}
+	if g, err = loadIngest(id, info, stored{snap}, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
 func TestIngestCountsWhatTheRecountCounts(t *testing.T) {
+	for name, makeLog := range map[string]func(*rand.Rand, int) []messages.ReadBlock{"frames": randomLog, "blocks": randomBlocks} {
+		t.Run(name, func(t *testing.T) { countsWhatTheRecountCounts(t, makeLog) })
+	}
+}
+
+func countsWhatTheRecountCounts(t *testing.T, makeLog func(*rand.Rand, int) []messages.ReadBlock) {
 	for seed := range uint64(400) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		id := testIdentity([]messages.Clock{messages.ClockWall, messages.ClockEvent}[seed%2])
-		log := randomLog(rng, 20+rng.IntN(150))
+		log := makeLog(rng, 20+rng.IntN(150))
 		want := actorstest.NewRecount(id)
 		for i := range log {
 			want.Take(&log[i])
@@ -217,13 +246,14 @@ func TestKeyVerdicts(t *testing.T) {
 func TestIngestAllocatesNothingPerRecord(t *testing.T) {
 	g, d := newIngest(testIdentity(messages.ClockWall)), new(window.Delta)
 	rng := rand.New(rand.NewPCG(3, 3))
-	b := messages.ReadBlock{Kind: messages.FrameEvents, Stamp: 1_700_000_000 * messages.Second}
+	b := messages.ReadBlock{Kind: messages.FrameEvents, Stamp: 1_700_000_000 * messages.Second, Sent: &messages.Sent{}}
 	for range 1000 {
 		r := randomRecord(rng, b.Stamp)
 		b.Data = r.AppendTo(b.Data)
 		b.Records++
 	}
 	take := func() {
+		b.Sent.Sequence++
 		b.Offset, b.End = g.next, g.next+1000
 		if err := g.take(&b, d); err != nil {
 			t.Fatal(err)
@@ -292,7 +322,7 @@ func TestPartitionsAgreeOnAKey(t *testing.T) {
 				}
 				b.Offset, b.End = g.next, g.next+1
 				if b.Key != "" {
-					_, seen[i] = g.dedup.findKey(g.hashes.key(b.Key), b.Stamp)
+					_, seen[i] = g.dedup.findKey(g.hashes.key(b.Key), b.Stamp, max(g.arrival, b.Stamp))
 				}
 				if err := g.take(&b, d); err != nil {
 					t.Fatal(err)

@@ -10,12 +10,18 @@ import (
 type fingerprint struct{ hi, lo uint64 }
 
 // keyEntry is what is remembered of a keyed block. It is forgotten by frames
-// stamped a window after end, the end of the generation of its own stamp.
+// stamped a window after end: the end of the quarter of a window in which the
+// block was stamped, or more for one that follows its home's (followEnd).
 type keyEntry struct {
 	end      messages.Micros
 	body     messages.BodyHash
-	stamp    messages.Micros
-	position []byte // of the whole frame; see messages.ReadBlock
+	stamp    messages.Micros // the frame's, by whoever sent it
+	position []byte          // of the whole frame; see messages.ReadBlock
+}
+
+// forgotten tells whether no frame can meet the entry any more.
+func (e *keyEntry) forgotten(arrival, window messages.Micros) bool {
+	return e.end+window+keySlack <= arrival
 }
 
 // keyRecord is an entry as filed.
@@ -31,7 +37,9 @@ const keySlack = messages.Minute
 
 // keyTable remembers Idempotency-Keys by the stamps of their frames alone,
 // which are the same in every partition that a frame reaches: so all partitions
-// forget a key at the same frame, however far each one's arrival has come.
+// forget a key at the same frame, however far each one's arrival has come. Where
+// partitions stamp for themselves they need not agree: the home's verdict decides,
+// and the blocks that follow it name it (messages.Followed).
 //
 // Entries are appended and never change: what was there at one moment can be
 // read for ever (records) while more are filed. The zero value is empty.
@@ -71,7 +79,7 @@ func (t *keyTable) add(key fingerprint, e keyEntry) {
 // drop gives back the entries that no frame can meet any more.
 func (t *keyTable) drop(arrival, window messages.Micros) {
 	n := t.dropped
-	for ; n < len(t.filed) && t.filed[n].end+window+keySlack <= arrival; n++ {
+	for ; n < len(t.filed) && t.filed[n].forgotten(arrival, window); n++ {
 		r := &t.filed[n]
 		if t.last[r.key] == n {
 			delete(t.last, r.key)

@@ -15,17 +15,19 @@ import (
 func TestReadsGatherWhileTheyAreSmall(t *testing.T) {
 	for _, c := range []struct {
 		name       string
-		read, left int
+		records    int
+		read, left messages.Offset
 		want       time.Duration
 	}{
-		{"control", 0, 0, 0},
-		{"one event", 1, 0, readPause},
-		{"one event, another came", 1, 1, 0},
-		{"a few", 5, 1, 5 * readPause},
-		{"a stream", 1000, 50, readPauseMost},
-		{"a backlog", 1000, 100_000, 0},
+		{"control", 0, 1, 0, 0},
+		{"one event", 1, 1, 0, readPause},
+		{"one event, another came", 1, 1, 1, 0},
+		{"a few", 5, 5, 1, 5 * readPause},
+		{"a stream", 1000, 1000, 50, readPauseMost},
+		{"a backlog", 1000, 1000, 100_000, 0},
+		{"a backlog of which each offset has many", 16_000, 16, 200, 0},
 	} {
-		if got := pauseAfter(c.read, c.left); got != c.want {
+		if got := pauseAfter(c.records, c.read, c.left); got != c.want {
 			t.Errorf("%s: pause %v, want %v", c.name, got, c.want)
 		}
 	}
@@ -50,7 +52,7 @@ func TestWhoWaitsEndsAPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start, h, log := time.Now(), make(hurry, 1), &steady{}
 		batches := make(chan any, readAhead)
-		r := startReader(0, 0, log, h, func(b any) { batches <- b })
+		r := startReader(0, 0, messages.DefaultSettings(), log, h, func(b any) { batches <- b })
 		defer r.stop()
 		read := func() time.Duration {
 			r.give((<-batches).(*messages.Batch))

@@ -165,6 +165,30 @@ func (p *progress) covers(pos messages.Position) bool {
 	return true
 }
 
+// follows tells whether everything before pos is applied in all partitions that
+// have not failed.
+func (p *progress) follows(pos messages.Position) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i, s := range p.partitions {
+		if s.Failed == "" && s.AppliedOffset < pos[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// running tells which partitions have not failed.
+func (p *progress) running() []bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	running := make([]bool, len(p.partitions))
+	for i, s := range p.partitions {
+		running[i] = s.Failed == ""
+	}
+	return running
+}
+
 // clock is the largest partition clock of all; 0 before the first event.
 func (p *progress) clock() messages.Micros {
 	p.mu.Lock()
@@ -182,6 +206,19 @@ func (p *progress) settings() messages.Settings {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.partitions[0].Settings
+}
+
+// settingsAgree tells whether the partitions that have not failed have the same
+// settings as the first.
+func (p *progress) settingsAgree() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range p.partitions {
+		if s.Failed == "" && s.Settings != p.partitions[0].Settings {
+			return false
+		}
+	}
+	return true
 }
 
 // failed names a partition that has failed, nil if none has.

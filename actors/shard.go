@@ -168,6 +168,7 @@ func (a *shardActor) publish(d *window.Delta) {
 	s := &messages.PartitionStatus{
 		Ledger:           d.Ledger,
 		Clock:            d.Clock,
+		Arrival:          d.Arrival,
 		Settings:         d.Settings,
 		CategoriesFolded: d.Categories.Folded,
 		RegionsFolded:    d.Regions.Folded,

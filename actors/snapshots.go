@@ -64,7 +64,7 @@ type snapshotter struct {
 	progress *progress
 	ingests  []address
 	shards   []address
-	ready    func() bool
+	ready    func() bool // the partitions that run have been replayed
 	logger   *slog.Logger
 
 	one chan struct{} // held while a snapshot is taken
@@ -94,7 +94,7 @@ func newSnapshotter(e *Engine) *snapshotter {
 		progress: e.progress,
 		ingests:  e.ingests,
 		shards:   e.shards,
-		ready:    func() bool { return e.Ready() == nil },
+		ready:    func() bool { return e.progress.follows(e.target) },
 		logger:   e.cfg.Logger,
 		one:      make(chan struct{}, 1),
 		saved:    make([]savedState, len(e.shards)),

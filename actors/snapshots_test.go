@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -445,6 +446,16 @@ func FuzzIngestPart(f *testing.F) {
 		}
 	}
 	f.Add(g.freeze().encode())
+	g = newIngest(id)
+	for _, b := range randomBlocks(rng, 30) {
+		if err := g.take(&b, d); err != nil {
+			f.Fatal(err)
+		}
+	}
+	f.Add(g.freeze().encode())
+	if before, err := os.ReadFile("testdata/ingest-v1"); err == nil {
+		f.Add(before)
+	}
 	f.Fuzz(func(t *testing.T, part []byte) {
 		g := newIngest(id)
 		if err := g.decode(&decoder{r: bufio.NewReader(bytes.NewReader(part))}); err != nil {

@@ -17,11 +17,15 @@ import (
 type state struct {
 	ingest *ingest
 	core   Core
+	found  bool  // there was a snapshot
+	lost   error // why nothing can be counted (messages.ErrLost); nil: it can
 }
 
 // load makes the states of all partitions: from their newest snapshots where
 // there are any, else empty. The log has to go on where each one ends; that it
-// has not been trimmed further is found by reading it.
+// has not been trimmed further is found by reading it. A partition of which it is
+// known already that the log has lost what comes next stops here, the others go
+// on.
 func (e *Engine) load() ([]*state, error) {
 	began := time.Now()
 	states := make([]*state, len(e.loaded))
@@ -30,6 +34,10 @@ func (e *Engine) load() ([]*state, error) {
 	for p := range states {
 		g.Go(func() (err error) {
 			states[p], err = e.loadPartition(ctx, messages.Partition(p))
+			if errors.Is(err, messages.ErrLost) {
+				states[p] = e.empty(messages.Partition(p), nil)
+				states[p].lost, err = err, nil
+			}
 			return err
 		})
 	}
@@ -44,7 +52,7 @@ func (e *Engine) load() ([]*state, error) {
 	found := 0
 	for p, s := range states {
 		e.reached = max(e.reached, s.core.Clock())
-		if e.loaded[p] = s.ingest.next; s.ingest.next > 0 {
+		if e.loaded[p] = s.ingest.next; s.found {
 			found++
 		}
 	}
@@ -92,13 +100,21 @@ func (e *Engine) loadPartition(ctx context.Context, p messages.Partition) (*stat
 			return nil, err
 		}
 	}
-	g := newIngest(&e.cfg.Identity)
 	// Runs that are there belong to nothing.
 	if err := removeOthers(store, nil); err != nil {
 		return nil, err
 	}
+	return e.empty(p, store), nil
+}
+
+// empty is the state before a partition's first entry.
+func (e *Engine) empty(p messages.Partition, store RunStore) *state {
+	g := newIngest(&e.cfg.Identity)
+	if e.cfg.Begins != nil {
+		g.next = e.cfg.Begins[p]
+	}
 	g.dedup = newDedup(micros(g.settings.DedupWindow), store, e.sealers)
-	return &state{g, e.cfg.NewCore()}, nil
+	return &state{ingest: g, core: e.cfg.NewCore()}
 }
 
 // read makes a state of a snapshot.
@@ -115,13 +131,13 @@ func (e *Engine) read(info *messages.SnapshotInfo, from messages.PartReader, sto
 		g.dedup.close()
 		return nil, err
 	}
-	return &state{g, core}, nil
+	return &state{ingest: g, core: core, found: true}, nil
 }
 
 // status is the end of a delta without rows.
 func (g *ingest) status() *window.Delta {
 	d := new(window.Delta)
 	g.seal(d)
-	d.Dedup, d.DedupNext = g.dedup.bytes()
+	d.Dedup, d.DedupNext = g.bytes()
 	return d
 }

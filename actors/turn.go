@@ -8,27 +8,29 @@ import (
 
 // choose is the partition whose turn it is. One that has failed waits, longer
 // each time, and then takes turns with the others: what keeps it may be its own,
-// and they may always be due.
+// and they may always be due. A partition that has stopped counts nothing more,
+// and has no turn.
 func (s *snapshotter) choose(now time.Time) (chosen messages.Partition, quiet, due bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	applied := make(messages.Position, len(s.saved))
 	s.progress.applied(applied) // never behind what is saved by now
+	running := s.progress.running()
 	first, second := s.againLocked, s.dueLocked
 	if s.failedLast {
 		first, second = second, first
 	}
-	if chosen, due = first(now, applied); !due {
-		chosen, due = second(now, applied)
+	if chosen, due = first(now, applied, running); !due {
+		chosen, due = second(now, applied, running)
 	}
 	return chosen, applied[chosen] == s.saved[chosen].offset, due
 }
 
 // againLocked chooses among the partitions that have failed, and have waited.
-func (s *snapshotter) againLocked(now time.Time, applied messages.Position) (chosen messages.Partition, due bool) {
+func (s *snapshotter) againLocked(now time.Time, applied messages.Position, running []bool) (chosen messages.Partition, due bool) {
 	for i := range s.saved {
 		saved := &s.saved[i]
-		if saved.fails == 0 || now.Before(saved.again) || applied[i] == saved.offset && saved.quiet {
+		if !running[i] || saved.fails == 0 || now.Before(saved.again) || applied[i] == saved.offset && saved.quiet {
 			continue
 		}
 		if !due || saved.again.Before(s.saved[chosen].again) {
@@ -39,11 +41,11 @@ func (s *snapshotter) againLocked(now time.Time, applied messages.Position) (cho
 }
 
 // dueLocked chooses among the others.
-func (s *snapshotter) dueLocked(now time.Time, applied messages.Position) (chosen messages.Partition, due bool) {
+func (s *snapshotter) dueLocked(now time.Time, applied messages.Position, running []bool) (chosen messages.Partition, due bool) {
 	var all, most uint64
 	oldest := -1
 	for i, saved := range s.saved {
-		if saved.fails > 0 {
+		if !running[i] || saved.fails > 0 {
 			continue
 		}
 		lag := uint64(applied[i] - saved.offset)

@@ -3,6 +3,7 @@ package actorstest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/crestdb/crest/messages"
@@ -15,12 +16,30 @@ type MemLog struct {
 	blocks  [][]messages.ReadBlock // by partition
 	ends    messages.Position
 	changed chan struct{} // closed at the next append
-	broken  error
+	broken  map[messages.Partition]error
 }
 
 // NewMemLog is an empty log.
 func NewMemLog(id *messages.LogIdentity) *MemLog {
 	return &MemLog{id: id.ID, blocks: make([][]messages.ReadBlock, id.Partitions), ends: make(messages.Position, id.Partitions), changed: make(chan struct{})}
+}
+
+// land puts a block of one offset at the end of a partition, behind gap offsets
+// that hold nothing and that it spans too. It returns the offset behind it.
+func (l *MemLog) land(p messages.Partition, gap messages.Offset, b messages.ReadBlock) messages.Offset {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b.Offset = l.ends[p]
+	l.ends[p] += gap + 1
+	b.End = l.ends[p]
+	if b.Key != "" && b.Sent.Follows == nil {
+		pos := make(messages.Position, len(l.ends))
+		pos[p] = b.End
+		b.Position = pos.AppendTo(nil, l.id)
+	}
+	l.blocks[p] = append(l.blocks[p], b)
+	l.wakeLocked()
+	return b.End
 }
 
 // Append implements the log; it copies the frame's data.
@@ -46,11 +65,26 @@ func (l *MemLog) Append(_ context.Context, f *messages.Frame, pos messages.Posit
 	return nil
 }
 
-// Break makes every later Read fail.
-func (l *MemLog) Break(err error) {
+// Begin has an empty log's partitions begin elsewhere than at 0.
+func (l *MemLog) Begin(at messages.Position) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.broken = err
+	copy(l.ends, at)
+}
+
+// Break makes every later Read of some partitions fail, or of all if none is
+// named.
+func (l *MemLog) Break(err error, partitions ...messages.Partition) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.broken == nil {
+		l.broken = make(map[messages.Partition]error)
+	}
+	for p := range messages.Partition(len(l.blocks)) {
+		if len(partitions) == 0 || slices.Contains(partitions, p) {
+			l.broken[p] = err
+		}
+	}
 	l.wakeLocked()
 }
 
@@ -91,8 +125,8 @@ func (l *MemLog) Read(ctx context.Context, p messages.Partition, from messages.O
 func (l *MemLog) read(p messages.Partition, from messages.Offset, b *messages.Batch) (<-chan struct{}, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.broken != nil {
-		return nil, fmt.Errorf("read partition %d: %w", p, l.broken)
+	if err := l.broken[p]; err != nil {
+		return nil, fmt.Errorf("read partition %d: %w", p, err)
 	}
 	b.Partition, b.Blocks, b.Next = p, b.Blocks[:0], from
 	for _, block := range l.blocks[p] {

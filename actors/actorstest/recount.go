@@ -27,6 +27,7 @@ type Recount struct {
 	// ids and keys remember until which arrival something is remembered.
 	ids        map[[2]string]messages.Micros
 	keys       map[string]seenKey
+	writers    map[messages.WriterID]lastBlock
 	categories map[string]bool
 	regions    map[string]bool
 }
@@ -36,6 +37,12 @@ type seenKey struct {
 	until messages.Micros
 }
 
+// lastBlock is a writer's largest number so far, and the arrival at its last block.
+type lastBlock struct {
+	sequence uint64
+	arrival  messages.Micros
+}
+
 // NewRecount starts before a log's first block.
 func NewRecount(id *messages.LogIdentity) *Recount {
 	return &Recount{
@@ -43,17 +50,30 @@ func NewRecount(id *messages.LogIdentity) *Recount {
 		settings:   id.Settings,
 		ids:        make(map[[2]string]messages.Micros),
 		keys:       make(map[string]seenKey),
+		writers:    make(map[messages.WriterID]lastBlock),
 		categories: make(map[string]bool),
 		regions:    make(map[string]bool),
 	}
 }
 
+// Settings in force behind the last block.
+func (r *Recount) Settings() messages.Settings { return r.settings }
+
 // Take recounts one block.
 func (r *Recount) Take(b *messages.ReadBlock) {
+	r.Ledger.AppliedOffset = b.End
+	if b.Kind == messages.FrameGap {
+		return
+	}
 	r.arrival = max(r.arrival, b.Stamp)
-	r.Ledger.AppliedOffset += b.Span()
-	if b.Records == 0 {
+	r.Ledger.Logged += uint64(b.Records + b.Refused)
+	r.Ledger.DeadLettered += uint64(b.Refused)
+	if b.Records+b.Refused == 0 {
 		r.Ledger.Controls++
+	}
+	if b.Sent != nil && r.sentBefore(b.Sent) {
+		r.Ledger.Duplicates += uint64(b.Records)
+		return
 	}
 	if b.Kind == messages.FrameControl {
 		s, err := messages.ParseSettings(b.Data)
@@ -66,7 +86,7 @@ func (r *Recount) Take(b *messages.ReadBlock) {
 		return
 	}
 	if b.Key != "" {
-		if k, ok := r.keys[b.Key]; ok && k.until > b.Stamp {
+		if k, ok := r.keys[b.Key]; ok && r.meets(b, k) {
 			if k.body == b.BodyHash {
 				r.Ledger.Duplicates += uint64(b.Records)
 			} else {
@@ -74,7 +94,7 @@ func (r *Recount) Take(b *messages.ReadBlock) {
 			}
 			return
 		}
-		r.keys[b.Key] = seenKey{b.BodyHash, r.forgottenAt(b.Stamp)}
+		r.keys[b.Key] = seenKey{b.BodyHash, r.keyForgottenAt(b)}
 	}
 	data := b.Data
 	for range b.Records {
@@ -87,9 +107,43 @@ func (r *Recount) Take(b *messages.ReadBlock) {
 	}
 }
 
+// sentBefore tells whether the writer has sent the block before, as far as the
+// writer is remembered: for a day behind its last block.
+func (r *Recount) sentBefore(s *messages.Sent) bool {
+	if s.Sequence == 0 {
+		return false
+	}
+	last, ok := r.writers[s.Writer]
+	if !ok || last.arrival+messages.Day <= r.arrival {
+		last = lastBlock{}
+	}
+	before := s.Sequence <= last.sequence
+	r.writers[s.Writer] = lastBlock{max(last.sequence, s.Sequence), r.arrival}
+	return before
+}
+
+// meets tells whether a keyed block meets an entry that is there: by its stamp,
+// unless it follows its home's, and not once arrivals are a minute further.
+func (r *Recount) meets(b *messages.ReadBlock, k seenKey) bool {
+	if follows := b.Sent != nil && b.Sent.Follows != nil; !follows && b.Stamp >= k.until {
+		return false
+	}
+	return r.arrival < k.until+messages.Minute
+}
+
+// keyForgottenAt is when a keyed block's entry is forgotten. One that follows its
+// home's outlives that by 10 minutes, and by how far events may lie ahead.
+func (r *Recount) keyForgottenAt(b *messages.ReadBlock) messages.Micros {
+	if b.Sent == nil || b.Sent.Follows == nil {
+		return r.forgottenAt(b.Stamp)
+	}
+	until := min(b.Sent.Follows.Until, r.arrival+messages.Day)
+	return until + 10*messages.Minute + messages.Micros((r.settings.MaxAhead+r.settings.DedupWindow)/time.Microsecond)
+}
+
 // forgottenAt is when something first seen at a moment is forgotten: a window
 // after the end of its quarter of a window. Ids go by arrivals, keys by the
-// stamps of their frames.
+// stamps of their blocks.
 func (r *Recount) forgottenAt(seen messages.Micros) messages.Micros {
 	window := messages.Micros(r.settings.DedupWindow / time.Microsecond)
 	quarter := window / 4

@@ -10,8 +10,8 @@ import (
 	"sync"
 
 	"github.com/crestdb/crest/actors/actorstest"
+	"github.com/crestdb/crest/cmd/node"
 	"github.com/crestdb/crest/messages"
-	"github.com/crestdb/crest/persistence/eventlog"
 	"github.com/crestdb/crest/persistence/persistencetest"
 )
 
@@ -53,7 +53,7 @@ func newOracle(id messages.LogIdentity) *oracle {
 // follow reads a log from its beginning, as far as that was not trimmed, until
 // ctx ends. Both functions it returns are for one life of a node; wait returns
 // when the readers are gone.
-func (o *oracle) follow(ctx context.Context, log *eventlog.Log) (wait func()) {
+func (o *oracle) follow(ctx context.Context, log node.Log) (wait func()) {
 	var readers sync.WaitGroup
 	for p := range messages.Partition(o.id.Partitions) {
 		from := o.beginning(ctx, log, p)
@@ -63,7 +63,7 @@ func (o *oracle) follow(ctx context.Context, log *eventlog.Log) (wait func()) {
 }
 
 // beginning is the first of the offsets known that can still be read.
-func (o *oracle) beginning(ctx context.Context, log *eventlog.Log, p messages.Partition) messages.Offset {
+func (o *oracle) beginning(ctx context.Context, log node.Log, p messages.Partition) messages.Offset {
 	o.mu.Lock()
 	blocks := o.partitions[p].blocks
 	end := o.partitions[p].end
@@ -84,7 +84,7 @@ func (o *oracle) beginning(ctx context.Context, log *eventlog.Log, p messages.Pa
 	return blocks[hi].Offset
 }
 
-func (o *oracle) read(ctx context.Context, log *eventlog.Log, p messages.Partition, from messages.Offset) {
+func (o *oracle) read(ctx context.Context, log node.Log, p messages.Partition, from messages.Offset) {
 	var b messages.Batch
 	for {
 		err := log.Read(ctx, p, from, &b)
@@ -133,7 +133,7 @@ func (o *oracle) take(p messages.Partition, b *messages.Batch) {
 }
 
 func same(a, b *messages.ReadBlock) bool {
-	return a.Kind == b.Kind && a.Stamp == b.Stamp && a.Key == b.Key && a.BodyHash == b.BodyHash && a.Records == b.Records &&
+	return a.End == b.End && a.Kind == b.Kind && a.Stamp == b.Stamp && a.Key == b.Key && a.BodyHash == b.BodyHash && a.Records == b.Records &&
 		bytes.Equal(a.Data, b.Data) && bytes.Equal(a.Position, b.Position)
 }
 

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
@@ -37,6 +39,7 @@ type client struct {
 	correlation atomic.Int32
 	stop        context.CancelFunc
 
+	met    atomic.Bool // a broker has answered
 	speaks atomic.Pointer[spoken]
 	// topic is the id of the configured topic as first seen; nil before.
 	topic atomic.Pointer[[16]byte]
@@ -96,6 +99,13 @@ func (c *client) ask(ctx context.Context, x *exchange, wait time.Duration) error
 	ctx, cancel := context.WithTimeout(ctx, wait+answerTimeout)
 	defer cancel()
 	_, err := c.transport.RoundTrip(ctx, c.addr, x)
+	switch {
+	case err == nil:
+		c.met.Store(true)
+	case !c.met.Load() && (errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)):
+		// What a broker does that was not spoken to as it wants; newer ones say why.
+		return fmt.Errorf("%w: the broker ends the connection at once: is TLS, SASL, user and password as its listener wants", err)
+	}
 	return err
 }
 

@@ -107,7 +107,7 @@ func parseMetadata(x *exchange) (*topicMeta, error) {
 func parsePartition(r *wireReader, leaders []int32) {
 	r.int16() // error: there is no leader then
 	p, leader := r.int32(), r.int32()
-	r.int32() // leader's epoch
+	r.int32()     // leader's epoch
 	for range 3 { // replicas, in sync, offline
 		for n := r.array(); n > 0 && !r.bad; n-- {
 			r.int32()

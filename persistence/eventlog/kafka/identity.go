@@ -36,6 +36,8 @@ type known struct {
 
 const knownVersion = 1
 
+const startOver = "or start over with an empty --store and --data"
+
 type knownSettings struct {
 	DedupWindow   string `json:"dedup_window"`
 	MaxAhead      string `json:"max_ahead"`
@@ -96,6 +98,18 @@ func agree(ctx context.Context, cfg *Config, meta *topicMeta, begins messages.Po
 	return was, was.admits(now, cfg)
 }
 
+// unused is an error if the store has been used with the topic, which is gone.
+func unused(ctx context.Context, cfg *Config) error {
+	_, _, err := cfg.Objects.Get(ctx, knownKey(cfg.Topic))
+	switch {
+	case errors.Is(err, objectstore.ErrNotFound):
+		return nil
+	case err != nil:
+		return fmt.Errorf("read what the topic was: %w", err)
+	}
+	return fmt.Errorf("there is no topic %q any more, and the snapshots in %s are of it: restore it, %s", cfg.Topic, cfg.Objects, startOver)
+}
+
 func (k *known) check() error {
 	if k.Version != knownVersion {
 		return fmt.Errorf("version %d: this crest knows %d", k.Version, knownVersion)
@@ -124,7 +138,6 @@ func (k *known) settings() (s messages.Settings, err error) {
 // admits refuses a topic or settings that are not what was counted, and says
 // what to do.
 func (k *known) admits(now *known, cfg *Config) error {
-	const startOver = "or start over with an empty --store and --data"
 	store := cfg.Objects.String()
 	switch {
 	case k.Topic != now.Topic:

@@ -38,6 +38,9 @@ func topicOf(ctx context.Context, cfg *Config, c *client) (*topicMeta, error) {
 		case errors.Is(err, errNoTopic) && cfg.NoCreate:
 			return nil, fmt.Errorf("there is no topic %q: make it, or leave out --kafka-no-create", cfg.Topic)
 		case errors.Is(err, errNoTopic):
+			if err := unused(ctx, cfg); err != nil {
+				return nil, err
+			}
 			err = c.create(ctx, newTopic{
 				name: cfg.Topic, partitions: cfg.Partitions, replication: cfg.Replication, retention: cfg.Retention,
 				configs: map[string]string{"message.timestamp.type": "LogAppendTime", "cleanup.policy": "delete"},

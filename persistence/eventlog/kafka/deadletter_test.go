@@ -1,0 +1,269 @@
+package kafka
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	kafkago "github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/crestdb/crest/messages"
+)
+
+// anotherClient is a client of another library.
+func anotherClient(t *testing.T, b *broker) *kgo.Client {
+	t.Helper()
+	c, err := kgo.NewClient(kgo.SeedBrokers(b.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// poison is a record at an offset, with so many events that cannot be counted.
+func poison(offset int64, events int) (*record, []messages.Refusal) {
+	r := &record{
+		offset: offset, time: 1_700_000_000_000, key: fmt.Appendf(nil, "key %d", offset), value: fmt.Appendf(nil, "value \xff %d", offset),
+		headers: []messages.Header{{Key: []byte("content-type"), Value: []byte("text/poison")}},
+	}
+	var refused []messages.Refusal
+	for i := range events {
+		refused = append(refused, messages.Refusal{Index: i, Reason: fmt.Sprintf("reason %d", i)})
+	}
+	return r, refused
+}
+
+func settle(t *testing.T, l *Log) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := l.Settle(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// letterLines are those of a dead-letter file.
+func letterLines(t *testing.T, name string) (all []letterLine) {
+	t.Helper()
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for s := bufio.NewScanner(f); s.Scan(); {
+		var line letterLine
+		if err := json.Unmarshal(s.Bytes(), &line); err != nil {
+			t.Fatalf("%s: %v", s.Bytes(), err)
+		}
+		all = append(all, line)
+	}
+	return all
+}
+
+func TestDeadLettersGoToTheirTopic(t *testing.T) {
+	b := newBroker(t)
+	cfg := writerConfig(b)
+	cfg.DeadFile = filepath.Join(t.TempDir(), "letters")
+	l := openLog(t, cfg)
+	var want []string
+	for offset := range int64(300) {
+		r, refused := poison(offset, 1+int(offset%3))
+		l.refuse(2, r, refused)
+		for i := range refused {
+			want = append(want, fmt.Sprintf("2/%d/%d", offset, i))
+		}
+		clear(r.value) // it is the fetch's to use again
+	}
+	settle(t, l)
+	if got := l.DeadLetters(); got != uint64(len(want)) {
+		t.Errorf("%d dead letters, want %d", got, len(want))
+	}
+	var got []string
+	for _, r := range topicRecords(t, b, brokerTopic+"-dead-letters")[0] {
+		got = append(got, string(r.Key))
+		h := map[string]string{}
+		for _, header := range r.Headers {
+			h[header.Key] = string(header.Value)
+		}
+		if key := h["partition"] + "/" + h["offset"] + "/" + h["index"]; key != string(r.Key) || h["reason"] != "reason "+h["index"] || h["content-type"] != "text/poison" ||
+			string(r.Value) != "value \xff "+h["offset"] || len(h) != 5 {
+			t.Fatalf("letter %+v", r)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%d letters, want %d", len(got), len(want))
+	}
+	if _, err := os.Stat(cfg.DeadFile); err == nil {
+		t.Error("the file was made as well")
+	}
+}
+
+func TestDeadLettersGoToTheFileWhileTheirTopicCannotBeWritten(t *testing.T) {
+	b := newBroker(t)
+	cfg := writerConfig(b)
+	cfg.DeadFile = filepath.Join(t.TempDir(), "letters")
+	l := openLog(t, cfg)
+	fault := b.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.CreateTopics}, Err: kerr.TopicAuthorizationFailed, Count: -1})
+	for offset := range int64(50) {
+		r, refused := poison(offset, 2)
+		l.refuse(3, r, refused)
+	}
+	settle(t, l)
+	got := letterLines(t, cfg.DeadFile)
+	if len(got) != 100 {
+		t.Fatalf("%d lines", len(got))
+	}
+	for i, line := range got {
+		if line.Topic != brokerTopic || line.Partition != 3 || line.Offset != int64(i/2) || line.Index != i%2 || line.Reason != fmt.Sprintf("reason %d", i%2) ||
+			line.Key != fmt.Sprintf("key %d", i/2) || line.Value != "" || !bytes.Equal(line.ValueBase64, fmt.Appendf(nil, "value \xff %d", i/2)) {
+			t.Fatalf("line %d: %+v", i, line)
+		}
+	}
+	fault.Remove()
+}
+
+func TestDeadLettersWithoutATopic(t *testing.T) {
+	b := newBroker(t)
+	cfg := writerConfig(b)
+	cfg.DeadTopic, cfg.DeadFile = "-", filepath.Join(t.TempDir(), "letters")
+	l := openLog(t, cfg)
+	l.refuse(0, &record{offset: 7, value: []byte(`{"text":1}`)}, []messages.Refusal{{Index: 4, Reason: "no"}})
+	if err := l.Close(); err != nil { // it writes what waits
+		t.Fatal(err)
+	}
+	if got := letterLines(t, cfg.DeadFile); len(got) != 1 || got[0].Value != `{"text":1}` || got[0].Index != 4 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// What a partition is told to put aside waits for nothing, however many come and
+// whatever the topic does.
+func TestDeadLettersDoNotHoldAPartitionUp(t *testing.T) {
+	b := newBroker(t)
+	cfg := writerConfig(b)
+	cfg.DeadFile = filepath.Join(t.TempDir(), "letters")
+	l := openLog(t, cfg)
+	b.setDown(true)
+	value := bytes.Repeat([]byte("x"), 1<<20)
+	began := time.Now()
+	const n = 22 // of which 16 may wait
+	for offset := range int64(n) {
+		l.refuse(1, &record{offset: offset, value: value}, []messages.Refusal{{Reason: "too large"}})
+	}
+	if lasted := time.Since(began); lasted > letterTimeout-time.Second {
+		t.Errorf("it took %v", lasted)
+	}
+	l.dead.mu.Lock()
+	waiting := l.dead.bytes
+	l.dead.mu.Unlock()
+	if waiting > maxLetters {
+		t.Errorf("%d bytes wait", waiting)
+	}
+	settle(t, l)
+	offsets := map[int64]bool{}
+	f, err := os.ReadFile(cfg.DeadFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(strings.TrimSpace(string(f)), "\n") {
+		var at letterLine
+		if err := json.Unmarshal([]byte(line), &at); err != nil {
+			t.Fatal(err)
+		}
+		offsets[at.Offset] = true
+	}
+	if len(offsets) != n {
+		t.Errorf("%d of %d letters are in the file", len(offsets), n)
+	}
+}
+
+// A record that the dead letters' topic does not take goes to the file, and its
+// neighbours to the topic.
+func TestALetterTooLargeForItsTopicGoesToTheFile(t *testing.T) {
+	b := newBroker(t)
+	if err := b.CreateTopic(brokerTopic+"-dead-letters", 1, map[string]string{"max.message.bytes": "10000"}); err != nil {
+		t.Fatal(err)
+	}
+	cfg := writerConfig(b)
+	cfg.DeadFile, cfg.Compression = filepath.Join(t.TempDir(), "letters"), "none"
+	l := openLog(t, cfg)
+	for offset := range int64(9) {
+		r := &record{offset: offset, value: bytes.Repeat([]byte("v"), 100)}
+		if offset == 4 {
+			r.value = bytes.Repeat([]byte("v"), 20_000)
+		}
+		l.refuse(1, r, []messages.Refusal{{Reason: "no"}})
+	}
+	settle(t, l)
+	if got := topicRecords(t, b, brokerTopic+"-dead-letters")[0]; len(got) != 8 {
+		t.Errorf("%d letters in the topic", len(got))
+	}
+	if got := letterLines(t, cfg.DeadFile); len(got) != 1 || got[0].Offset != 4 || len(got[0].Value) != 20_000 {
+		t.Errorf("%d letters in the file", len(got))
+	}
+}
+
+func TestWhatIsReadAndRefusedIsPutAside(t *testing.T) {
+	b := newBroker(t)
+	l := openLog(t, writerConfig(b))
+	if err := anotherClient(t, b).ProduceSync(t.Context(), &kgo.Record{Topic: brokerTopic, Partition: 2, Value: []byte("nobody reads this")}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	blocks := readAll(t, l, 2, 1)
+	if len(blocks) != 1 || blocks[0].Refused != 1 || blocks[0].Records != 0 {
+		t.Fatalf("%+v", blocks)
+	}
+	settle(t, l)
+	if got := topicRecords(t, b, brokerTopic+"-dead-letters")[0]; len(got) != 1 || string(got[0].Key) != "2/0/0" || string(got[0].Value) != "nobody reads this" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestCountedOffsetsAreCommittedToTheGroup(t *testing.T) {
+	b := newBroker(t)
+	cfg := writerConfig(b)
+	cfg.Group = "crest-lag"
+	l := openLog(t, cfg)
+	eventually(t, "there is a coordinator", func() bool { return l.Commit(t.Context(), messages.Position{3, 0, 5, 0}) == nil })
+	if err := l.Commit(t.Context(), messages.Position{4, 0, 0, 1}); err != nil {
+		t.Fatal(err)
+	}
+	req := kmsg.NewPtrOffsetFetchRequest()
+	req.Group = cfg.Group
+	rg := kmsg.NewOffsetFetchRequestGroup()
+	rg.Group = cfg.Group
+	req.Groups = append(req.Groups, rg)
+	resp, err := req.RequestWith(t.Context(), anotherClient(t, b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[int32]int64{}
+	for _, g := range resp.Groups {
+		for _, rt := range g.Topics {
+			for _, rp := range rt.Partitions {
+				got[rp.Partition] = rp.Offset
+			}
+		}
+	}
+	if fmt.Sprint(got) != fmt.Sprint(map[int32]int64{0: 4, 2: 5, 3: 1}) {
+		t.Errorf("committed %v", got)
+	}
+	fault := b.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Err: kerr.GroupAuthorizationFailed, Count: -1})
+	defer fault.Remove()
+	if err := l.Commit(t.Context(), messages.Position{9, 0, 0, 0}); err == nil || !strings.Contains(err.Error(), kafkago.GroupAuthorizationFailed.Title()) {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,248 @@
+package kafka
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	kafkago "github.com/segmentio/kafka-go"
+
+	"github.com/crestdb/crest/messages"
+	"github.com/crestdb/crest/persistence/objectstore"
+)
+
+// Inspector looks at a topic and changes nothing: for whoever wants to know
+// what it is like before it is used as a log.
+type Inspector struct {
+	cfg    Config
+	client *client
+}
+
+// NewInspector looks at cfg.Topic. Of cfg it needs the brokers, how to reach
+// them, the topic and the logger.
+func NewInspector(cfg Config) (*Inspector, error) {
+	if len(cfg.Brokers) == 0 || cfg.Topic == "" {
+		return nil, errors.New("kafka: no broker or no topic")
+	}
+	cfg.fillIn()
+	i := &Inspector{cfg: cfg}
+	var err error
+	i.client, err = newClient(&i.cfg)
+	return i, err
+}
+
+// Close ends its connections.
+func (i *Inspector) Close() { i.client.close() }
+
+// Description is what the brokers say of a topic.
+type Description struct {
+	Exists     bool
+	ClusterID  string
+	TopicID    string // hexadecimal digits; "" from brokers that give none
+	Partitions int
+	Leaderless []int // partitions that have no leader now
+	Copies     int   // of the partition with the fewest
+	InSync     int   // of the partition with the fewest in-sync copies
+	// Begins and Ends are per partition. They are missing if any has no leader.
+	Begins, Ends messages.Position
+	// Settings are the topic's, those of the brokers' defaults included.
+	Settings    map[string]string
+	SettingsErr error // why there are none
+}
+
+// Describe asks the brokers. A topic that is not there is no error.
+func (i *Inspector) Describe(ctx context.Context) (*Description, error) {
+	m, err := i.client.metadata(ctx, i.cfg.Topic)
+	switch {
+	case errors.Is(err, errNoTopic):
+		return &Description{}, nil
+	case err != nil:
+		return nil, brief(explained(err))
+	}
+	d := &Description{Exists: true, ClusterID: m.clusterID, TopicID: topicIDText(m.topicID[:]), Partitions: m.partitions}
+	for p, leader := range m.leaders {
+		if leader < 0 {
+			d.Leaderless = append(d.Leaderless, p)
+		}
+	}
+	if len(d.Leaderless) == 0 {
+		if d.Begins, d.Ends, err = i.client.watermarks(ctx, m.partitions); err != nil {
+			return nil, brief(explained(err))
+		}
+	}
+	if err := i.copies(ctx, d); err != nil {
+		return nil, brief(explained(err))
+	}
+	if d.Settings, err = i.settings(ctx); err != nil {
+		d.SettingsErr = brief(explained(err))
+	}
+	return d, nil
+}
+
+// topicIDText is a topic's id, "" where there is none.
+func topicIDText(id []byte) string {
+	for _, b := range id {
+		if b != 0 {
+			return hex.EncodeToString(id)
+		}
+	}
+	return ""
+}
+
+func (i *Inspector) asker() *kafkago.Client {
+	return &kafkago.Client{Addr: i.client.addr, Transport: i.client.transport, Timeout: answerTimeout}
+}
+
+func (i *Inspector) copies(ctx context.Context, d *Description) error {
+	m, err := i.asker().Metadata(ctx, &kafkago.MetadataRequest{Topics: []string{i.cfg.Topic}})
+	if err != nil {
+		return fmt.Errorf("ask about copies: %w", err)
+	}
+	for _, t := range m.Topics {
+		for n, p := range t.Partitions {
+			if n == 0 || len(p.Replicas) < d.Copies {
+				d.Copies = len(p.Replicas)
+			}
+			if n == 0 || len(p.Isr) < d.InSync {
+				d.InSync = len(p.Isr)
+			}
+		}
+	}
+	return nil
+}
+
+func (i *Inspector) settings(ctx context.Context) (map[string]string, error) {
+	answer, err := i.asker().DescribeConfigs(ctx, &kafkago.DescribeConfigsRequest{
+		Resources: []kafkago.DescribeConfigRequestResource{{ResourceType: kafkago.ResourceTypeTopic, ResourceName: i.cfg.Topic}},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ask about settings: %w", err)
+	}
+	all := map[string]string{}
+	for _, r := range answer.Resources {
+		if r.Error != nil {
+			return nil, fmt.Errorf("ask about settings: %w", r.Error)
+		}
+		for _, e := range r.ConfigEntries {
+			all[e.ConfigName] = e.ConfigValue
+		}
+	}
+	return all, nil
+}
+
+// Kept is what a store of snapshots says of the topic that it was used with.
+type Kept struct {
+	ClusterID, TopicID string // as in Description
+	Partitions         int
+	Begins             messages.Position // where counting began
+	Clock              messages.Clock
+	LogID              messages.LogID
+}
+
+// KeptIn reads what a store says of a topic; nil: it was never used with it.
+func KeptIn(ctx context.Context, store objectstore.Store, topic string) (*Kept, error) {
+	body, _, err := store.Get(ctx, knownKey(topic))
+	if errors.Is(err, objectstore.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read what the topic was: %w", err)
+	}
+	k := new(known)
+	if err = json.Unmarshal(body, k); err == nil {
+		err = k.check()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("object %s of %s: %w", knownKey(topic), store, err)
+	}
+	kept := &Kept{
+		ClusterID: k.Cluster, TopicID: topicIDText(k.TopicID), Partitions: k.Partitions, Begins: k.Begins,
+		LogID: logID(k.Cluster, k.Topic, k.TopicID),
+	}
+	kept.Clock, err = messages.ParseClock(k.Clock) // checked
+	return kept, err
+}
+
+// Sampled is a record as it lies in the topic. Its bytes are valid until the
+// next one.
+type Sampled struct {
+	Offset     messages.Offset
+	Time       messages.Micros
+	AppendTime bool // Time is the broker's
+	Own        bool // written by a crest
+	Key, Value []byte
+	Headers    []messages.Header
+}
+
+// sampleBytes bounds a fetch for a sample.
+const sampleBytes = 1 << 20
+
+// Newest calls each with up to about n of a partition's newest records, in their
+// order; those of aborted transactions and markers are left out.
+func (i *Inspector) Newest(ctx context.Context, p messages.Partition, begin, end messages.Offset, n int, each func(*Sampled)) error {
+	from := begin
+	if end > begin+messages.Offset(n) {
+		from = end - messages.Offset(n)
+	}
+	var plain []byte
+	for from < end {
+		f, err := i.client.fetch(ctx, p, from, sampleBytes, time.Second)
+		if err != nil {
+			return brief(explained(err))
+		}
+		next, err := sample(f, from, &plain, each)
+		f.free()
+		if err != nil {
+			return err
+		}
+		if next <= from {
+			return nil // nothing is behind it but what is not committed
+		}
+		from = next
+	}
+	return nil
+}
+
+// sample goes through the batches of a fetch, and tells where the next begins.
+func sample(f *fetched, from messages.Offset, plain *[]byte, each func(*Sampled)) (next messages.Offset, err error) {
+	var aborted abortedSet
+	aborted.reset(f.aborted)
+	next = from
+	for b := f.records; len(b) > 0; {
+		head, rest, err := nextBatch(b)
+		if errors.Is(err, errCut) {
+			return next, nil
+		}
+		if err != nil {
+			return next, err
+		}
+		b, next = rest, messages.Offset(head.next)
+		if aborted.skips(&head) {
+			continue
+		}
+		records := head.records
+		if head.codec != 0 {
+			if *plain, err = head.inflate((*plain)[:0]); err != nil {
+				return next, err
+			}
+			records = *plain
+		}
+		var r record
+		for it := (recordIter{head: &head, b: records, left: head.count}); it.next(&r); {
+			if messages.Offset(r.offset) < from {
+				continue
+			}
+			s := Sampled{
+				Offset: messages.Offset(r.offset), Time: messages.Micros(r.time) * 1000, AppendTime: head.appendTime,
+				Key: r.key, Value: r.value, Headers: r.headers,
+			}
+			m := messages.Message{Headers: r.headers}
+			_, s.Own = m.Header(headerKey)
+			each(&s)
+		}
+	}
+	return next, nil
+}

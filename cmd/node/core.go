@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/crestdb/crest/actors"
 	"github.com/crestdb/crest/gateway"
 	"github.com/crestdb/crest/messages"
 	"github.com/crestdb/crest/persistence/eventlog"
+	"github.com/crestdb/crest/persistence/eventlog/kafka"
 	"github.com/crestdb/crest/persistence/objectstore"
 	"github.com/crestdb/crest/persistence/reserve"
 	"github.com/crestdb/crest/persistence/snapshot"
@@ -29,7 +31,8 @@ type Core struct {
 	log     Log
 	// embedded is the log if it is the one in the data folder; else nil.
 	embedded *eventlog.Log
-	lock     io.Closer // of a data folder without a log that locks it
+	kafka    *kafka.Log // likewise
+	lock     io.Closer  // of a data folder without a log that locks it
 	objects  objectstore.Store
 	opened   io.Closer // the store as it was opened, if it is to be closed
 	kept     *snapshots
@@ -37,6 +40,9 @@ type Core struct {
 	engine   *actors.Engine
 	edge     *gateway.Server
 	started  time.Time
+	// background is what runs beside the engine, until stop ends it.
+	background sync.WaitGroup
+	stop       context.CancelFunc
 	// connections is how many may be open at once; 0: as many as the edge takes by
 	// itself.
 	connections int
@@ -47,6 +53,7 @@ type Core struct {
 type Ground struct {
 	Wall      func() messages.Micros // the wall clock, which may jump
 	Log       func(*eventlog.Config)
+	Kafka     func(*kafka.Config)
 	Objects   func(objectstore.Store) objectstore.Store // what snapshots are written through
 	Snapshots func(*snapshot.Config)
 	Engine    func(*actors.Config)
@@ -86,7 +93,12 @@ func (c *Core) open(ctx context.Context, l *eventlog.Config) (err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	if err := c.openEmbedded(ctx, l); err != nil {
+	if c.cfg.Kafka != nil {
+		err = c.openKafka(ctx)
+	} else {
+		err = c.openEmbedded(ctx, l)
+	}
+	if err != nil {
 		return err
 	}
 	c.clock.raise(c.log.LastStamp())
@@ -114,8 +126,15 @@ func (c *Core) Start() error {
 	c.engine = engine
 	c.clock.raise(engine.Reached())
 	id := c.log.Identity()
-	c.edge, err = gateway.New(c.gatewayConfig(), &id, c.log, engine)
-	return err
+	if c.edge, err = gateway.New(c.gatewayConfig(), &id, c.log, engine); err != nil {
+		return err
+	}
+	if c.kafka != nil && c.cfg.Kafka.Group != "" {
+		ctx, stop := context.WithCancel(context.Background())
+		c.stop = stop
+		c.background.Go(func() { c.commit(ctx) })
+	}
+	return nil
 }
 
 // Log, Engine and Edge are its parts, for whoever looks closer; the latter two
@@ -140,6 +159,10 @@ func (c *Core) Now() messages.Micros { return c.clock.Now() }
 // or to have ended its Run, before.
 func (c *Core) Close() error {
 	c.ids.stop()
+	if c.stop != nil {
+		c.stop()
+		c.background.Wait()
+	}
 	if c.engine != nil {
 		c.engine.Close()
 	}
@@ -174,6 +197,11 @@ func (c *Core) engineConfig() actors.Config {
 	e.Epsilon, e.Delta = c.cfg.Epsilon, c.cfg.Delta
 	e.EngineMemory, e.DedupMemory, e.BoardMemory = split.Engine, split.Dedup, split.Boards
 	e.MaxLag = c.cfg.MaxLag
+	if c.kafka != nil {
+		e.Unkeyed = !c.cfg.Kafka.Keyed
+		e.Begins = make(messages.Position, e.Identity.Partitions)
+		c.kafka.Started(e.Begins)
+	}
 	e.Snapshots, e.SnapshotPolicy, e.Runs = c.kept, c.cfg.SnapshotPolicy, c.ids.open
 	if c.ground.Engine != nil {
 		c.ground.Engine(&e)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/crestdb/crest/messages"
+	"github.com/crestdb/crest/persistence/eventlog/kafka"
 	"github.com/crestdb/crest/persistence/reserve"
 	"github.com/crestdb/crest/persistence/snapshot"
 )
@@ -24,12 +25,16 @@ type snapshots struct {
 	logger     *slog.Logger
 	// copied: the log may be a copy of another one that went on by itself.
 	copied bool
+	// kafka is the log if it is a topic of Kafka, else nil: it removes entries as
+	// it sees fit, and what it puts aside must not be behind a snapshot.
+	kafka *kafka.Log
 }
 
 // takePartitions takes every partition over in the store.
 func takePartitions(ctx context.Context, core *Core) (*snapshots, error) {
 	s := &snapshots{
-		log: core.log, reserve: core.reserve, logger: core.cfg.Logger, where: fmt.Sprint(core.objects), copied: core.embedded != nil,
+		log: core.log, reserve: core.reserve, logger: core.cfg.Logger, where: fmt.Sprint(core.objects),
+		copied: core.embedded != nil, kafka: core.kafka,
 		retention: messages.Micros(core.cfg.LogRetention / time.Microsecond), now: core.clock.Now,
 	}
 	id := core.log.Identity()
@@ -56,6 +61,11 @@ func takePartitions(ctx context.Context, core *Core) (*snapshots, error) {
 // removed behind it; that it could not be is no failure of the snapshot.
 func (s *snapshots) Save(ctx context.Context, info messages.SnapshotInfo, write func(messages.PartWriter) error) error {
 	p := s.partitions[info.Partition]
+	if s.kafka != nil {
+		if err := s.kafka.Settle(ctx); err != nil {
+			return err
+		}
+	}
 	err := s.reserve.Do("a snapshot", func() error {
 		err := p.Save(ctx, info, write)
 		if err != nil && ctx.Err() == nil {
@@ -80,7 +90,7 @@ func (s *snapshots) Load(ctx context.Context, p messages.Partition, read func(*m
 	s.log.Begins(begins)
 	found, err := s.partitions[p].Load(ctx, func(info *messages.SnapshotInfo, from messages.PartReader) error {
 		if info.Offset < begins[p] {
-			return fmt.Errorf("it ends at offset %d, and the log was trimmed to %d: what lies between is in neither", info.Offset, begins[p])
+			return s.trimmed(fmt.Errorf("it ends at offset %d, and the log was trimmed to %d: what lies between is in neither", info.Offset, begins[p]))
 		}
 		if s.copied {
 			if err := s.agrees(ctx, info, begins[p]); err != nil {
@@ -92,11 +102,30 @@ func (s *snapshots) Load(ctx context.Context, p messages.Partition, read func(*m
 	switch {
 	case err != nil:
 		err = fmt.Errorf("load partition %d: %w", p, owned(err))
-	case !found && begins[p] > 0:
-		err = fmt.Errorf("load partition %d: there is no snapshot of it in %s, and its log was trimmed to offset %d: counting from there would leave out all before. "+
-			"Start with the store that belongs to this log, or `crest snapshot restore` a copy of it", p, s.where, begins[p])
+	case !found && begins[p] > s.started(p):
+		err = s.trimmed(fmt.Errorf("load partition %d: there is no snapshot of it in %s, and its log was trimmed to offset %d: counting from there would leave out all before. "+
+			"Start with the store that belongs to this log, or `crest snapshot restore` a copy of it", p, s.where, begins[p]))
 	}
 	return found, err
+}
+
+// started is where a partition without a snapshot begins.
+func (s *snapshots) started(p messages.Partition) messages.Offset {
+	if s.kafka == nil {
+		return 0
+	}
+	all := make(messages.Position, len(s.partitions))
+	s.kafka.Started(all)
+	return all[p]
+}
+
+// trimmed is an error of what the log does not have any more. Kafka loses a
+// partition's without asking, and then that one fails, and the others go on.
+func (s *snapshots) trimmed(err error) error {
+	if s.kafka == nil {
+		return err
+	}
+	return fmt.Errorf("%w: %w", messages.ErrLost, err)
 }
 
 // MoveOn implements actors.Snapshots.

@@ -15,6 +15,7 @@ func (c *Core) gatewayConfig() gateway.Config {
 	g.Now = c.clock.Now
 	g.KeepUserIDs = c.cfg.KeepUserIDs
 	g.MaxBody, g.MaxInFlight, g.AnswerBytes = int(c.cfg.maxBody()), split.Bodies, int(split.Answers)
+	g.HomeFirst = c.kafka != nil
 	if c.connections > 0 {
 		g.MaxConnections = c.connections
 	}
@@ -26,6 +27,9 @@ func (c *Core) gatewayConfig() gateway.Config {
 		Log:     c.takes,
 		Budget:  func() []api.Share { return c.budget() },
 		Samples: c.samples,
+	}
+	if c.kafka != nil {
+		g.Node.LogStatus = c.logStatus
 	}
 	return g
 }

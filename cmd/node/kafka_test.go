@@ -1,0 +1,325 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/crestdb/crest/gateway/api"
+	"github.com/crestdb/crest/gateway/client"
+	"github.com/crestdb/crest/messages"
+	"github.com/crestdb/crest/persistence/eventlog/kafka"
+)
+
+// brokers are a cluster in this process, with topic "events" if partitions is
+// above 0.
+func brokers(t *testing.T, partitions int32) *kfake.Cluster {
+	t.Helper()
+	opts := []kfake.Opt{kfake.NumBrokers(1)}
+	if partitions > 0 {
+		opts = append(opts, kfake.SeedTopics(partitions, "events"))
+	}
+	c, err := kfake.NewCluster(opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// onKafka is a node's configuration on topic "events".
+func onKafka(t *testing.T, c *kfake.Cluster, data string) Config {
+	cfg := testConfig(data)
+	cfg.Reserve = 0
+	k := DefaultKafka()
+	k.Brokers, k.Topic, k.Partitions = c.ListenAddrs(), "events", 4
+	cfg.Kafka = &k
+	return cfg
+}
+
+// foreign writes records as anybody else might, keyed by topic; "" as topic
+// means without a key.
+func foreign(t *testing.T, c *kfake.Cluster, records ...[2]string) {
+	t.Helper()
+	p, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.DefaultProduceTopic("events"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	for _, r := range records {
+		rec := &kgo.Record{Value: []byte(r[1])}
+		if r[0] != "" {
+			rec.Key = []byte(r[0])
+		}
+		if err := p.ProduceSync(t.Context(), rec).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// eventually waits until a count in the window all is what it is to be.
+func (r *running) eventually(t *testing.T, topic string, want uint64) {
+	t.Helper()
+	var got uint64
+	for until := time.Now().Add(20 * time.Second); time.Now().Before(until); time.Sleep(10 * time.Millisecond) {
+		if got = r.count(t, topic, ""); got == want {
+			return
+		}
+	}
+	t.Fatalf("%s is counted %d times, want %d", topic, got, want)
+}
+
+func TestANodeOnKafkaCountsWhatAnybodyWrites(t *testing.T) {
+	cluster := brokers(t, 0)
+	cfg := onKafka(t, cluster, t.TempDir())
+	n := run(t, cfg) // makes the topic
+	pos := n.send(t, `{"topic":"a","region":"IN"}`+"\n"+`{"topic":"b","count":4}`+"\n", "")
+	if got := n.count(t, "b", pos); got != 4 {
+		t.Errorf("b is counted %d times, want 4", got)
+	}
+	foreign(t, cluster, [2]string{"a", `{"video_id":"a","userId":"u1","ts":` + fmt.Sprint(time.Now().UnixMilli()) + `}`}, [2]string{"a", `{"topic":"a"`}, [2]string{"", `{"topic":"a"}`})
+	n.eventually(t, "a", 3)
+	board, err := n.Trending(t.Context(), client.TrendingQuery{Scope: client.Scope{Window: "1h"}})
+	if err != nil || len(board.Topics) != 2 || board.Topics[0].Topic != "b" || board.Topics[0].Lower != 4 || board.Topics[1].Lower != 3 || !board.Exact {
+		t.Errorf("board %+v, %v", board, err)
+	}
+	n.inLedger(t, 5, 4, 1)
+	if err := n.stop(); err != nil {
+		t.Fatal(err)
+	}
+
+	foreign(t, cluster, [2]string{"b", `{"topic":"b"}`}) // while nobody reads
+	n = run(t, cfg)
+	n.eventually(t, "b", 5)
+	n.inLedger(t, 6, 5, 1)
+	pos = n.send(t, `{"topic":"b"}`, "")
+	if got := n.count(t, "b", pos); got != 6 {
+		t.Errorf("b is counted %d times, want 6", got)
+	}
+	if err := n.stop(); err != nil {
+		t.Fatal(err)
+	}
+	letters := deadLetters(t, cluster)
+	if len(letters) != 1 || string(letters[0].Value) != `{"topic":"a"` {
+		t.Errorf("dead letters %v, want the broken event once", letters)
+	}
+}
+
+// inLedger waits until the ledger is what it is to be.
+func (r *running) inLedger(t *testing.T, logged, counted, dead uint64) {
+	t.Helper()
+	var got api.PartitionLedger
+	for until := time.Now().Add(20 * time.Second); time.Now().Before(until); time.Sleep(10 * time.Millisecond) {
+		l, err := r.Ledger(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got = l.Total; got.Logged == logged && got.Counted == counted && got.DeadLettered == dead {
+			return
+		}
+	}
+	t.Fatalf("ledger: %d logged, %d counted, %d dead letters; want %d, %d, %d", got.Logged, got.Counted, got.DeadLettered, logged, counted, dead)
+}
+
+// deadLetters are all that were put aside.
+func deadLetters(t *testing.T, c *kfake.Cluster) []*kgo.Record {
+	t.Helper()
+	reader, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.ConsumeTopics("events-dead-letters"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	return reader.PollFetches(ctx).Records()
+}
+
+// Two nodes on one topic with a store and a secret of their own each count
+// everything, whichever gateway it came through.
+func TestASecondNodeCountsTheSame(t *testing.T) {
+	cluster := brokers(t, 4)
+	foreign(t, cluster, [2]string{"a", `{"topic":"a"}`}, [2]string{"b", `{"topic":"b"}`})
+	first, second := run(t, onKafka(t, cluster, t.TempDir())), run(t, onKafka(t, cluster, t.TempDir()))
+	const body = `{"topic":"a","event_id":"1"}` + "\n" + `{"topic":"c","count":3}` + "\n"
+	first.send(t, body, "key-1")
+	second.send(t, body, "key-1") // the same request again, at the other gateway
+	second.send(t, `{"topic":"a","event_id":"1"}`, "")
+	for _, n := range []*running{first, second} {
+		n.eventually(t, "a", 2)
+		n.eventually(t, "b", 1)
+		n.eventually(t, "c", 3)
+	}
+}
+
+func TestANodeRefusesAnotherTopicThanItsSnapshotsAreOf(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		other func(t *testing.T, cfg *Config)
+		says  string
+	}{
+		{"another cluster", func(t *testing.T, cfg *Config) {
+			cfg.Kafka.Brokers = brokers(t, 4).ListenAddrs()
+		}, "deleted and made again"}, // these clusters all go by one id
+		{"another secret", func(t *testing.T, cfg *Config) {
+			if err := os.WriteFile(filepath.Join(cfg.Data, secretName), make([]byte, 32), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, "hash key"},
+		{"another clock", func(_ *testing.T, cfg *Config) {
+			event := messages.ClockEvent
+			cfg.Clock = &event
+		}, "--clock wall"},
+		{"other partitions", func(_ *testing.T, cfg *Config) {
+			eight := 8
+			cfg.Partitions = &eight
+		}, "has 4 partitions, not 8"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cluster := brokers(t, 4)
+			cfg := onKafka(t, cluster, t.TempDir())
+			if err := run(t, cfg).stop(); err != nil {
+				t.Fatal(err)
+			}
+			c.other(t, &cfg)
+			n, err := New(cfg)
+			if err == nil {
+				_ = n.Close()
+				t.Fatal("it starts")
+			}
+			if !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("got %q, want one line that says %q", err, c.says)
+			}
+		})
+	}
+}
+
+func TestTwoNodesDoNotShareADataFolder(t *testing.T) {
+	cluster := brokers(t, 4)
+	cfg := onKafka(t, cluster, t.TempDir())
+	run(t, cfg)
+	n, err := New(cfg)
+	if err == nil {
+		_ = n.Close()
+		t.Fatal("a second node starts on the same folder")
+	}
+	if !strings.Contains(err.Error(), "in use by process") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// The secret is made once, and nobody else may read it.
+func TestTheSecretIsMadeOnce(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	first, err := cfg.secret()
+	if err != nil || first == [32]byte{} {
+		t.Fatalf("got %x, %v", first, err)
+	}
+	if again, err := cfg.secret(); again != first || err != nil {
+		t.Errorf("asked again: got %x, %v; want %x", again, err, first)
+	}
+	name := filepath.Join(cfg.Data, secretName)
+	info, err := os.Stat(name)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("got %v, %v", info.Mode(), err)
+	}
+	other := testConfig(t.TempDir())
+	if key, err := other.secret(); key == first || err != nil {
+		t.Errorf("another folder: got %x, %v", key, err)
+	}
+	if err := os.WriteFile(name, first[:31], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if key, err := cfg.secret(); err == nil || !strings.Contains(err.Error(), name) {
+		t.Errorf("of a cut off file: got %x, %v", key, err)
+	}
+	given := [32]byte{1}
+	cfg.HashKey = &given
+	if key, err := cfg.secret(); key != given || err != nil {
+		t.Errorf("given: got %x, %v", key, err)
+	}
+}
+
+// What is counted is committed to the group, where dashboards look.
+func TestCountedOffsetsAreCommittedToTheGroup(t *testing.T) {
+	cluster := brokers(t, 1)
+	cfg := onKafka(t, cluster, t.TempDir())
+	cfg.Kafka.Group = "crest-lag"
+	n := run(t, cfg)
+	n.send(t, `{"topic":"a"}`, "")
+	reader, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	for until := time.Now().Add(15 * time.Second); committedTo(t, reader, "crest-lag") != 1; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatal("nothing is committed")
+		}
+	}
+}
+
+// committedTo is what a group has of partition 0.
+func committedTo(t *testing.T, c *kgo.Client, group string) int64 {
+	t.Helper()
+	req := kmsg.NewPtrOffsetFetchRequest()
+	req.Group = group
+	topic := kmsg.NewOffsetFetchRequestTopic()
+	topic.Topic, topic.Partitions = "events", []int32{0}
+	req.Topics = append(req.Topics, topic)
+	of := kmsg.NewOffsetFetchRequestGroup()
+	of.Group = group
+	ofTopic := kmsg.NewOffsetFetchRequestGroupTopic()
+	ofTopic.Topic, ofTopic.Partitions = "events", []int32{0}
+	of.Topics = append(of.Topics, ofTopic)
+	req.Groups = append(req.Groups, of)
+	answer, err := req.RequestWith(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range answer.Groups {
+		for _, topic := range g.Topics {
+			for _, p := range topic.Partitions {
+				return p.Offset
+			}
+		}
+	}
+	return -1
+}
+
+// A setting that cannot be names itself.
+func TestSettingsOfKafkaAreChecked(t *testing.T) {
+	for says, wrong := range map[string]func(*Kafka){
+		"brokers":        func(k *Kafka) { k.Brokers = nil },
+		"topic":          func(k *Kafka) { k.Topic = "" },
+		"partitions":     func(k *Kafka) { k.Partitions = 1025 },
+		"replication":    func(k *Kafka) { k.Replication = -1 },
+		"retention":      func(k *Kafka) { k.Retention = -time.Second },
+		"sasl plain":     func(k *Kafka) { k.SASL = "plain" },
+		`sasl "x"`:       func(k *Kafka) { k.SASL, k.User, k.Password = "x", "u", "p" },
+		`format "x"`:     func(k *Kafka) { k.Format = "x" },
+		"compression":    func(k *Kafka) { k.Compression = "x" },
+		"the log itself": func(k *Kafka) { k.DeadLetters = k.Topic },
+	} {
+		cfg := testConfig(t.TempDir())
+		k := DefaultKafka()
+		k.Brokers, k.Topic = []string{"h:1"}, "events"
+		cfg.Kafka = &k
+		if err := cfg.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		wrong(&k)
+		if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("got %v, want %q", err, says)
+		}
+	}
+}
+
+var _ Log = (*kafka.Log)(nil)

@@ -32,6 +32,7 @@ type feeding struct {
 
 	config feed.Config
 	node   *client.Client
+	to     feed.Ingester // the node, or something else that takes events
 }
 
 func newFeeding(w world, parallel int) *feeding {
@@ -96,7 +97,7 @@ func (f *feeding) connect(ctx context.Context) error {
 		node.Close()
 		return f.advise(err)
 	}
-	f.node = node
+	f.node, f.to = node, node
 	return nil
 }
 
@@ -112,7 +113,7 @@ func (f *feeding) send(ctx context.Context, file *input.File, src feed.Source, p
 	f.config.Sent = bar.sent
 	f.config.Waiting = bar.waiting
 	began := time.Now()
-	totals, err := feed.Send(ctx, f.node, src, progress, f.config)
+	totals, err := feed.Send(ctx, f.to, src, progress, f.config)
 	bar.close()
 	err = errors.Join(err, rejections.close())
 	if _, e := fmt.Fprintln(f.out, summary("sent", totals, time.Since(began))); err == nil {

@@ -17,6 +17,7 @@ import (
 
 func newIngest(w world) *cobra.Command {
 	i := &ingest{feeding: newFeeding(w, 4)}
+	i.kafka = newProducing(w)
 	c := &cobra.Command{
 		Use:   "ingest FILE|-",
 		Short: "Send a file of events",
@@ -30,13 +31,24 @@ acknowledged, and the same command goes on where it stopped. What was under way
 is sent again with the Idempotency-Key it had, which the node remembers for its
 dedup window (10 minutes unless set otherwise). If the window is over, nobody
 can know any more whether those events are counted: the command stops and says
-how to find out, and --unresolved says what to do then.`,
+how to find out, and --unresolved says what to do then.
+
+With --kafka no node is asked: the events are checked here and written to a
+topic of Kafka as any producer would, a record of JSON for each, in the
+partition of its topic. What has to be sent again while the command runs is not
+there twice. Kafka remembers no keys, so what was under way when the command or
+its last try broke down is left to --unresolved, unless the events have an
+event_id: then --unresolved resend is exact.`,
 		Example: `  crest ingest views.ndjson.zst
   crest ingest views.csv --rejects rejected.ndjson
-  zcat views.gz | crest ingest - --format ndjson`,
+  zcat views.gz | crest ingest - --format ndjson
+  crest ingest views.ndjson --kafka 127.0.0.1:9092/events`,
 		Args: oneArg("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			i.batchGiven = c.Flags().Changed("batch")
+			if err := i.kafka.given(c, i.feeding); err != nil {
+				return err
+			}
 			return i.run(c.Context(), args[0])
 		},
 	}
@@ -45,6 +57,7 @@ how to find out, and --unresolved says what to do then.`,
 	c.Flags().StringVar(&i.progress, "progress", "", "`FILE` that remembers what is acknowledged, or none (default the file's name with .crest-progress)")
 	c.Flags().StringVar(&i.unresolved, "unresolved", string(feed.Stop), "what to do with events that may be counted already: `stop|resend|skip`")
 	c.Flags().BoolVar(&i.again, "again", false, "send a file once more that was sent completely")
+	i.kafka.addFlags(c)
 	return c
 }
 
@@ -54,6 +67,7 @@ type ingest struct {
 	progress   string
 	unresolved string
 	again      bool
+	kafka      *producing
 }
 
 func (i *ingest) run(ctx context.Context, path string) error {
@@ -72,10 +86,11 @@ func (i *ingest) run(ctx context.Context, path string) error {
 		return err
 	}
 	defer f.Close()
-	if err := i.connect(ctx); err != nil {
+	disconnect, err := i.target(ctx)
+	if err != nil {
 		return err
 	}
-	defer i.node.Close()
+	defer disconnect()
 	progress, err := i.remember(path, f.Format())
 	var complete *feed.CompleteError
 	if errors.As(err, &complete) {
@@ -89,6 +104,17 @@ func (i *ingest) run(ctx context.Context, path string) error {
 	src := &feed.Cutter{File: f, Identity: progress.Identity(), Events: progress.Batch()}
 	err = i.send(ctx, f, src, progress)
 	return i.explain(err, path)
+}
+
+// target is where the events go: to a node, or to a topic of Kafka.
+func (i *ingest) target(ctx context.Context) (disconnect func(), err error) {
+	if i.kafka.on() {
+		return i.kafka.connect(ctx, i.feeding)
+	}
+	if err := i.connect(ctx); err != nil {
+		return nil, err
+	}
+	return i.node.Close, nil
 }
 
 // remember opens the progress file.
@@ -125,6 +151,8 @@ func (i *ingest) explain(err error, path string) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &unresolved) && i.kafka.on():
+		return fmt.Errorf("%w; if its events have an event_id go on with --unresolved resend; else look into the topic %s, and go on with --unresolved skip if they are there", unresolved, i.kafka.url.Topic)
 	case errors.As(err, &unresolved):
 		return fmt.Errorf("%w; look for its key %s in the node's log (crest log cat --data DIR --key %s): if it is there, go on with --unresolved skip, else with --unresolved resend", unresolved, unresolved.Key, unresolved.Key)
 	case path == "-" || i.progress == "none" || errors.Is(err, errRejected):

@@ -175,7 +175,7 @@ func TestCommandsAreThoseOfTheContract(t *testing.T) {
 			names = append(names, c.Name()+" "+sub.Name())
 		}
 	}
-	const want = "count demo history ingest log log cat log ls log verify replay serve snapshot snapshot ls snapshot restore snapshot verify status top version"
+	const want = "count demo doctor history ingest log log cat log ls log verify replay serve snapshot snapshot ls snapshot restore snapshot verify status top version"
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -33,7 +33,7 @@ a topic occur, how did that develop.
 		newServe(w), newDemo(w),
 		newIngest(w), newReplay(w),
 		newTop(w), newCount(w), newHistory(w), newStatus(w),
-		newLog(w), newSnapshot(w), newVersion(w),
+		newLog(w), newSnapshot(w), newDoctor(w), newVersion(w),
 	)
 	return root
 }

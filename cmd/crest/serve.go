@@ -26,13 +26,17 @@ finished, what they brought is durable, and a snapshot spares the next start a
 replay. A second signal ends it at once.
 
 Without any flag it keeps its log and its snapshots under ./data and listens on
-127.0.0.1:8080.
+127.0.0.1:8080. With --log kafka://… the log is a topic of Kafka: what any
+producer writes to it is counted, and what comes over HTTP is written to it.
+crest doctor looks at such a topic before.
+
 Settings come from a YAML file (--config, the names below without dashes in
 front), over that from the environment (CREST_ and the name in upper case with
 _ for -), over that from flags.`,
 		Example: `  crest serve
   crest serve --data /var/lib/crest --http :8080 --memory 4GiB
   CREST_CLOCK=event crest serve
+  crest serve --log kafka://127.0.0.1:9092/events
   crest serve --config crest.yaml --print-config`,
 		Args: noArgs,
 	}
@@ -62,9 +66,17 @@ _ for -), over that from flags.`,
 // addSettings adds a flag for each setting. They collect text alone: what it
 // means is settings' to say, wherever it comes from.
 func addSettings(flags *pflag.FlagSet) {
+	addSettingsOf(flags, func(string) bool { return true })
+}
+
+// addSettingsOf adds flags for some settings.
+func addSettingsOf(flags *pflag.FlagSet, which func(name string) bool) {
 	flags.SortFlags = false
 	defaults := settings.Default()
 	for _, d := range settings.Table {
+		if !which(d.Name) {
+			continue
+		}
 		f := &textFlag{kind: d.Value}
 		if !strings.Contains(d.Usage, "(default") { // it depends on others
 			f.text = d.Text(&defaults)
@@ -88,7 +100,7 @@ func (f *textFlag) Type() string       { return f.kind }
 func givenSettings(flags *pflag.FlagSet) map[string]string {
 	given := map[string]string{}
 	for _, d := range settings.Table {
-		if f := flags.Lookup(d.Name); f.Changed {
+		if f := flags.Lookup(d.Name); f != nil && f.Changed {
 			given[d.Name] = f.Value.String()
 		}
 	}
@@ -102,8 +114,12 @@ func nodeConfig(s *settings.Settings, w world) (node.Config, error) {
 	if err != nil {
 		return node.Config{}, err
 	}
+	kafka, err := nodeKafka(s)
+	if err != nil {
+		return node.Config{}, err
+	}
 	c := node.DefaultConfig()
-	c.Data, c.HTTP = s.Data, s.HTTP
+	c.Data, c.HTTP, c.Kafka = s.Data, s.HTTP, kafka
 	c.Memory, c.DedupMemory, c.MaxBody, c.MinFree = s.Memory, s.DedupMemory, s.MaxBody, s.MinFree
 	c.Epsilon, c.Delta = s.Epsilon, s.Delta
 	c.Partitions = ifGiven(s, "partitions", s.Partitions)

@@ -24,12 +24,28 @@ const (
 	refused                    // trying again will not help
 )
 
+// UndoneError is an Ingester's answer about events that surely are not in the
+// log.
+type UndoneError struct {
+	Err   error
+	Final bool // trying again will not help
+}
+
+func (e *UndoneError) Error() string { return e.Err.Error() }
+func (e *UndoneError) Unwrap() error { return e.Err }
+
 func judge(err error) outcome {
 	var said *client.Error
 	var network *net.OpError
+	var undone *UndoneError
 	switch {
 	case err == nil:
 		return taken
+	case errors.As(err, &undone):
+		if undone.Final {
+			return refused
+		}
+		return uncounted
 	case errors.As(err, &said):
 		switch {
 		case said.Status == http.StatusUnprocessableEntity && len(said.Errors) > 0:

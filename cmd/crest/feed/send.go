@@ -41,7 +41,8 @@ type Config struct {
 	ContentType string
 	Parallel    int // requests in flight; default 4
 
-	// DedupWindow is how long the node remembers keys; default 10 min.
+	// DedupWindow is how long the node remembers keys; default 10 min. 0: it does
+	// not.
 	DedupWindow time.Duration
 	Unresolved  Policy // default Stop
 
@@ -98,6 +99,10 @@ type UnresolvedError struct {
 }
 
 func (e *UnresolvedError) Error() string {
+	if e.Window == 0 {
+		return fmt.Sprintf("the block of lines %d to %d was sent at %s and its answer never came, so sending it again now could count it twice",
+			e.First, e.Last, e.Since.Local().Format(time.DateTime))
+	}
 	return fmt.Sprintf("the block of lines %d to %d was sent at %s and its answer never came; the node remembers keys for %v, so sending it again now could count it twice",
 		e.First, e.Last, e.Since.Local().Format(time.DateTime), e.Window)
 }

@@ -155,7 +155,7 @@ func (c *cursor) enter(out *assembly) (more bool, err error) {
 
 // endBatch goes behind a batch, whatever of it could be read.
 func (c *cursor) endBatch(out *assembly) {
-	if c.records.bad {
+	if c.records.bad && c.at < messages.Offset(c.head.next) {
 		out.refuseRest(int64(c.at), errMalformed)
 	}
 	c.at = max(c.at, messages.Offset(c.head.next))

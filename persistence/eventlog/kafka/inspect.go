@@ -62,7 +62,7 @@ func (i *Inspector) Describe(ctx context.Context) (*Description, error) {
 	case err != nil:
 		return nil, brief(explained(err))
 	}
-	d := &Description{Exists: true, ClusterID: m.clusterID, TopicID: topicIDText(m.topicID[:]), Partitions: m.partitions}
+	d := &Description{Exists: true, ClusterID: m.clusterID, TopicID: topicIDText(m.topicID[:]), Partitions: m.partitions, Copies: m.copies, InSync: m.inSync}
 	for p, leader := range m.leaders {
 		if leader < 0 {
 			d.Leaderless = append(d.Leaderless, p)
@@ -72,9 +72,6 @@ func (i *Inspector) Describe(ctx context.Context) (*Description, error) {
 		if d.Begins, d.Ends, err = i.client.watermarks(ctx, m.partitions); err != nil {
 			return nil, brief(explained(err))
 		}
-	}
-	if err := i.copies(ctx, d); err != nil {
-		return nil, brief(explained(err))
 	}
 	if d.Settings, err = i.settings(ctx); err != nil {
 		d.SettingsErr = brief(explained(err))
@@ -92,30 +89,9 @@ func topicIDText(id []byte) string {
 	return ""
 }
 
-func (i *Inspector) asker() *kafkago.Client {
-	return &kafkago.Client{Addr: i.client.addr, Transport: i.client.transport, Timeout: answerTimeout}
-}
-
-func (i *Inspector) copies(ctx context.Context, d *Description) error {
-	m, err := i.asker().Metadata(ctx, &kafkago.MetadataRequest{Topics: []string{i.cfg.Topic}})
-	if err != nil {
-		return fmt.Errorf("ask about copies: %w", err)
-	}
-	for _, t := range m.Topics {
-		for n, p := range t.Partitions {
-			if n == 0 || len(p.Replicas) < d.Copies {
-				d.Copies = len(p.Replicas)
-			}
-			if n == 0 || len(p.Isr) < d.InSync {
-				d.InSync = len(p.Isr)
-			}
-		}
-	}
-	return nil
-}
-
 func (i *Inspector) settings(ctx context.Context) (map[string]string, error) {
-	answer, err := i.asker().DescribeConfigs(ctx, &kafkago.DescribeConfigsRequest{
+	asker := kafkago.Client{Addr: i.client.addr, Transport: i.client.transport, Timeout: answerTimeout}
+	answer, err := asker.DescribeConfigs(ctx, &kafkago.DescribeConfigsRequest{
 		Resources: []kafkago.DescribeConfigRequestResource{{ResourceType: kafkago.ResourceTypeTopic, ResourceName: i.cfg.Topic}},
 	})
 	if err != nil {

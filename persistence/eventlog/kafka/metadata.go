@@ -19,6 +19,8 @@ type topicMeta struct {
 	topicID    [16]byte
 	partitions int
 	leaders    []int32 // per partition; -1: none now
+	// copies and inSync are of the partition that has the fewest.
+	copies, inSync int
 }
 
 // metadata asks any broker, past kafka-go's cache, which keeps what it had
@@ -87,8 +89,11 @@ func parseMetadata(x *exchange) (*topicMeta, error) {
 		for i := range m.leaders {
 			m.leaders[i] = -1
 		}
-		for n := m.partitions; n > 0 && !r.bad; n-- {
-			parsePartition(&r, m.leaders)
+		for i := range m.partitions {
+			if r.bad {
+				break
+			}
+			m.parsePartition(&r, i == 0)
 		}
 		r.int32() // allowed
 		r.tags()
@@ -104,17 +109,25 @@ func parseMetadata(x *exchange) (*topicMeta, error) {
 	return m, nil
 }
 
-func parsePartition(r *wireReader, leaders []int32) {
+func (m *topicMeta) parsePartition(r *wireReader, first bool) {
 	r.int16() // error: there is no leader then
 	p, leader := r.int32(), r.int32()
-	r.int32()     // leader's epoch
-	for range 3 { // replicas, in sync, offline
-		for n := r.array(); n > 0 && !r.bad; n-- {
+	r.int32() // leader's epoch
+	var brokers [3]int
+	for list := range brokers { // replicas, in sync, offline
+		brokers[list] = r.array()
+		for n := brokers[list]; n > 0 && !r.bad; n-- {
 			r.int32()
 		}
 	}
 	r.tags()
-	if p >= 0 && int(p) < len(leaders) {
-		leaders[p] = leader
+	if p >= 0 && int(p) < len(m.leaders) {
+		m.leaders[p] = leader
+	}
+	if first || brokers[0] < m.copies {
+		m.copies = brokers[0]
+	}
+	if first || brokers[1] < m.inSync {
+		m.inSync = brokers[1]
 	}
 }

@@ -674,14 +674,13 @@ func TestWritingDoesNotAllocatePerEvent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var scratch []byte
 		return testing.AllocsPerRun(50, func() {
 			parts, err := partsOf(f, &pending{}, WriteBlocks, 900_000)
 			if err != nil || len(parts) != 1 {
 				t.Fatal(len(parts), err)
 			}
 			e.reset()
-			scratch = parts[0].encodeTo(e, messages.WriterID{}, scratch)
+			parts[0].encodeTo(e, messages.WriterID{})
 			if _, err := e.seal(); err != nil {
 				t.Fatal(err)
 			}
@@ -689,5 +688,32 @@ func TestWritingDoesNotAllocatePerEvent(t *testing.T) {
 	}
 	if few, many := cost(10), cost(5000); many > few {
 		t.Errorf("%v allocations with 10 events, %v with 5000", few, many)
+	}
+}
+
+func BenchmarkEncode(b *testing.B) {
+	for _, compression := range []string{"none", "lz4", "zstd"} {
+		for _, events := range []int{10, 1000, 10_000} {
+			b.Run(fmt.Sprintf("compression=%s/events=%d", compression, events), func(b *testing.B) {
+				f := frameOf(1, events, 0)
+				e, err := newBatchEncoder(compression)
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.SetBytes(int64(len(f.Blocks[0].Data)))
+				b.ReportAllocs()
+				for b.Loop() {
+					parts, err := partsOf(f, &pending{}, WriteBlocks, 900_000)
+					if err != nil {
+						b.Fatal(err)
+					}
+					e.reset()
+					parts[0].encodeTo(e, messages.WriterID{})
+					if _, err := e.seal(); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
 	}
 }

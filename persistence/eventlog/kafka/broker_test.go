@@ -14,10 +14,13 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"go.uber.org/goleak"
 
 	"github.com/crestdb/crest/messages"
 	"github.com/crestdb/crest/persistence/objectstore/faultstore"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // broker is a Kafka in this process, whose connections can be cut.
 type broker struct {

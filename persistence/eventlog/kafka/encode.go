@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math/bits"
 
 	"github.com/segmentio/kafka-go/compress"
 
@@ -34,12 +35,14 @@ var (
 type batchEncoder struct {
 	codec compress.Codec // nil: none
 
-	plain   []byte // the records so far, as encoded
-	scratch []byte // one record
-	count   int
-	first   int64 // its timestamp, in milliseconds
-	last    int64 // the largest
-	sealed  bytes.Buffer
+	plain  []byte // the records so far, as encoded
+	count  int
+	first  int64 // the first one's timestamp, in milliseconds
+	last   int64 // the largest
+	sealed bytes.Buffer
+
+	header  []byte // of crest's own records
+	headers [1]messages.Header
 }
 
 // newBatchEncoder is one that compresses as Config.Compression says.
@@ -69,21 +72,42 @@ func (e *batchEncoder) add(millis int64, key, value []byte, headers []messages.H
 		e.first, e.last = millis, millis
 	}
 	e.last = max(e.last, millis)
-	b := append(e.scratch[:0], 0) // no attributes
+	// The length goes in front, so it is counted before anything is written.
+	size := 1 + varintLen(millis-e.first) + varintLen(int64(e.count)) + nullableLen(key) + nullableLen(value) + varintLen(int64(len(headers)))
+	for i := range headers {
+		size += nullableLen(headers[i].Key) + nullableLen(headers[i].Value)
+	}
+	b := binary.AppendVarint(e.plain, int64(size))
+	b = append(b, 0) // no attributes
 	b = binary.AppendVarint(b, millis-e.first)
 	b = binary.AppendVarint(b, int64(e.count))
 	b = appendNullable(b, key)
 	b = appendNullable(b, value)
 	b = binary.AppendVarint(b, int64(len(headers)))
 	for i := range headers {
-		b = binary.AppendVarint(b, int64(len(headers[i].Key)))
-		b = append(b, headers[i].Key...)
+		b = appendNullable(b, headers[i].Key)
 		b = appendNullable(b, headers[i].Value)
 	}
-	e.scratch = b
-	e.plain = binary.AppendVarint(e.plain, int64(len(b)))
-	e.plain = append(e.plain, b...)
+	e.plain = b
 	e.count++
+}
+
+// addOwn adds a record of crest's own.
+func (e *batchEncoder) addOwn(millis int64, key, value []byte, h *blockHeader) {
+	e.header = h.appendTo(e.header[:0])
+	e.headers[0] = messages.Header{Key: headerName, Value: e.header}
+	e.add(millis, key, value, e.headers[:])
+}
+
+// varintLen is the length of v as a zigzag varint.
+func varintLen(v int64) int { return (bits.Len64(uint64(v<<1)^uint64(v>>63)|1) + 6) / 7 }
+
+// nullableLen is the length of what appendNullable writes.
+func nullableLen(b []byte) int {
+	if b == nil {
+		return 1
+	}
+	return varintLen(int64(len(b))) + len(b)
 }
 
 // appendNullable is a field with its length in front, -1 for nil.

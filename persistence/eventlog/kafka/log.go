@@ -29,12 +29,13 @@ type Log struct {
 	writer messages.WriterID
 	stamp  messages.Micros // of the newest record at the start
 
-	writers []*writer // one per partition
-	waiting *semaphore.Weighted
-	health  health
-	dead    *deadLetters
-	ends    *watermarks
-	reading reading
+	writers  []*writer // one per partition
+	encoders sync.Pool // of *batchEncoder
+	waiting  *semaphore.Weighted
+	health   health
+	dead     *deadLetters
+	ends     *watermarks
+	reading  reading
 
 	// open ends when Close begins, tries when nothing is tried any more.
 	open, tries         context.Context
@@ -111,12 +112,15 @@ func open(ctx context.Context, cfg Config, c *client) (*Log, error) {
 	}
 	l.open, l.close = context.WithCancel(context.Background())
 	l.tries, l.endTries = context.WithCancel(context.Background())
-	for p := range meta.partitions {
-		w, err := newWriter(l, messages.Partition(p))
+	l.encoders.New = func() any {
+		e, err := newBatchEncoder(cfg.Compression)
 		if err != nil {
-			return nil, err
+			panic("kafka: a compression that was checked: " + err.Error())
 		}
-		l.writers = append(l.writers, w)
+		return e
+	}
+	for p := range meta.partitions {
+		l.writers = append(l.writers, newWriter(l, messages.Partition(p)))
 	}
 	return l, nil
 }

@@ -129,30 +129,24 @@ func appendEvents(parts []part, p part, b *messages.Block, limit int) ([]part, e
 }
 
 // encodeTo adds the part's records to a batch.
-func (p *part) encodeTo(e *batchEncoder, writer messages.WriterID, scratch []byte) []byte {
+func (p *part) encodeTo(e *batchEncoder, writer messages.WriterID) {
 	h := blockHeader{
 		kind: p.kind, records: p.records, part: p.number, key: p.key, hash: p.hash,
 		sent: messages.Sent{Stamp: p.stamp, Writer: writer, Sequence: p.sequence, Follows: p.follows},
 	}
 	millis := int64(p.stamp / messages.Millisecond)
-	header := [1]messages.Header{{Key: headerName}}
 	if p.events == nil {
-		scratch = h.appendTo(scratch[:0])
-		header[0].Value = scratch
 		data := p.data
 		if data == nil {
 			data = []byte{} // null would be a tombstone
 		}
-		e.add(millis, nil, data, header[:])
-		return scratch
+		e.addOwn(millis, nil, data, &h)
+		return
 	}
 	h.event = true
 	for i := range p.events {
 		ev := &p.events[i]
 		h.index, h.record = uint32(i), ev.binary
-		scratch = h.appendTo(scratch[:0])
-		header[0].Value = scratch
-		e.add(millis, ev.key, ev.value, header[:])
+		e.addOwn(millis, ev.key, ev.value, &h)
 	}
-	return scratch
 }

@@ -20,7 +20,12 @@ const (
 // with the offset of its first record. batch is the caller's again. Of an error
 // verdict tells what it means; after one without a code the batch may be there.
 func (c *client) produce(ctx context.Context, topic string, p int32, batch []byte) (base int64, err error) {
-	// The request is the connection's when ctx ends early, so it has its own copy.
+	return c.send(ctx, produceRequest(topic, p, batch))
+}
+
+// produceRequest is a request to write a batch. It is the connection's when whoever
+// waits for it gives up, so it has its own copy.
+func produceRequest(topic string, p int32, batch []byte) *exchange {
 	w := wireWriter{b: make([]byte, 0, len(batch)+len(topic)+64)}
 	w.int16(-1) // no transaction
 	w.int16(-1) // acks: all
@@ -31,7 +36,10 @@ func (c *client) produce(ctx context.Context, topic string, p int32, batch []byt
 	w.int32(p)
 	w.int32(int32(len(batch)))
 	w.b = append(w.b, batch...)
-	x := &exchange{api: apiProduce, version: produceVersion, body: w.b, route: toLeader(topic, p)}
+	return &exchange{api: apiProduce, version: produceVersion, body: w.b, route: toLeader(topic, p)}
+}
+
+func (c *client) send(ctx context.Context, x *exchange) (base int64, err error) {
 	if err := c.ask(ctx, x, 0); err != nil {
 		return 0, err
 	}

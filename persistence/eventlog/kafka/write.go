@@ -33,14 +33,11 @@ type writer struct {
 
 	// The goroutine's own.
 	sequence uint64
-	encoder  *batchEncoder
-	scratch  []byte
 	batch    []*part
 }
 
-func newWriter(l *Log, p messages.Partition) (*writer, error) {
-	e, err := newBatchEncoder(l.cfg.Compression)
-	return &writer{log: l, partition: p, poke: make(chan struct{}, 1), encoder: e}, err
+func newWriter(l *Log, p messages.Partition) *writer {
+	return &writer{log: l, partition: p, poke: make(chan struct{}, 1)}
 }
 
 // add queues a part. The queue is bounded by Config.MaxWaiting, over all writers.
@@ -152,21 +149,35 @@ func (w *writer) write(batch []*part) {
 // try sends the batch once and returns the offset of its first record. Sent again
 // it is the same: every part keeps its sequence.
 func (w *writer) try(batch []*part) (base int64, err error) {
-	w.encoder.reset()
 	deadline := time.Now().Add(tryTimeout)
 	for _, p := range batch {
-		w.scratch = p.encodeTo(w.encoder, w.log.writer, w.scratch)
 		if p.of.deadline.Before(deadline) {
 			deadline = p.of.deadline
 		}
 	}
-	b, err := w.encoder.seal()
+	request, err := w.request(batch)
 	if err != nil {
 		return 0, err
 	}
 	ctx, cancel := context.WithDeadline(w.log.tries, deadline)
 	defer cancel()
-	return w.log.client.produce(ctx, w.log.cfg.Topic, int32(w.partition), b)
+	return w.log.client.send(ctx, request)
+}
+
+// request encodes the batch. Encoders are shared by all writers: their memory is
+// that of the batches that are being encoded, not of all that are on their way.
+func (w *writer) request(batch []*part) (*exchange, error) {
+	e := w.log.encoders.Get().(*batchEncoder)
+	defer w.log.encoders.Put(e)
+	e.reset()
+	for _, p := range batch {
+		p.encodeTo(e, w.log.writer)
+	}
+	b, err := e.seal()
+	if err != nil {
+		return nil, err
+	}
+	return produceRequest(w.log.cfg.Topic, int32(w.partition), b), nil
 }
 
 // settle gives the parts of a written batch their offsets.

@@ -15,9 +15,6 @@ type bodies struct {
 	events int  // handed over since open, good or not
 	batch  bool // the body is a batch by its form, even of one event
 
-	// more is set for a body that JSON refused for lines behind its value.
-	more bool
-
 	event event
 	json  jsonScanner
 	pack  packScanner
@@ -49,7 +46,7 @@ func newBodies(to taker, userKey [2]uint64, keepUsers bool) bodies {
 // open forgets the last body.
 func (b *bodies) open(stamp, latest messages.Micros) {
 	b.stamp, b.latest = stamp, latest
-	b.events, b.batch, b.more, b.around = 0, false, false, nil
+	b.events, b.batch, b.around = 0, false, nil
 }
 
 // capacity is the memory held on to, in bytes.
@@ -97,9 +94,15 @@ var byteOrderMark = []byte("\xef\xbb\xbf")
 // count as lines. The only error is ErrEmpty.
 func (b *bodies) NDJSON(body []byte) error {
 	b.batch = true
-	body = bytes.TrimPrefix(body, byteOrderMark)
+	b.lines(bytes.TrimPrefix(body, byteOrderMark), 1)
+	b.release()
+	return b.nothing()
+}
+
+// lines takes an event per line, from the line of that number on.
+func (b *bodies) lines(body []byte, line int) {
 	s := &b.json
-	for line := 1; len(body) > 0; line++ {
+	for ; len(body) > 0; line++ {
 		n := bytes.IndexByte(body, '\n')
 		if n < 0 {
 			s.src, body = body, nil
@@ -113,8 +116,6 @@ func (b *bodies) NDJSON(body []byte) error {
 			b.line(pos, line)
 		}
 	}
-	b.release()
-	return b.nothing()
 }
 
 // line takes the event in s.src.
@@ -134,30 +135,39 @@ func (b *bodies) line(pos, line int) {
 // JSON takes a body that is one event, or an array of events. Anything wrong
 // with its syntax is a *SyntaxError, and nothing of the body is taken.
 func (b *bodies) JSON(body []byte) error {
-	err := b.jsonBody(bytes.TrimPrefix(body, byteOrderMark))
+	end, err := b.jsonValue(bytes.TrimPrefix(body, byteOrderMark))
+	if err == nil {
+		err = b.jsonEnd(end)
+	}
 	b.release()
 	return err
 }
 
-func (b *bodies) jsonBody(body []byte) error {
+// jsonValue takes the event or the array of events that a text begins with, and
+// returns the place behind it.
+func (b *bodies) jsonValue(text []byte) (end int, err error) {
 	s := &b.json
-	s.src = body
-	pos := s.space(0)
-	switch {
-	case pos == len(s.src):
-		return ErrEmpty
+	s.src = text
+	switch pos := s.space(0); {
+	case pos == len(text):
+		return 0, ErrEmpty
 	case s.is(pos, '['):
-		pos = b.jsonArray(pos)
+		end = b.jsonArray(pos)
 	case s.is(pos, '{'):
-		pos = b.jsonEvent(pos)
+		end = b.jsonEvent(pos)
 	default:
-		pos = s.fail(pos, "want an event or an array of events")
+		end = s.fail(pos, "want an event or an array of events")
 	}
-	if end := pos; pos >= 0 {
-		pos = s.nothingBehind(end, "want one value in the body; several lines of events are application/x-ndjson")
-		b.more = pos < 0 && bytes.IndexByte(s.src[end:s.failed], '\n') >= 0
+	if end < 0 {
+		return 0, textError(text, s.failed, s.reason)
 	}
-	if pos < 0 {
+	return end, nil
+}
+
+// jsonEnd refuses a text that goes on behind its value.
+func (b *bodies) jsonEnd(end int) error {
+	s := &b.json
+	if s.nothingBehind(end, "want one value in the body; several lines of events are application/x-ndjson") < 0 {
 		return textError(s.src, s.failed, s.reason)
 	}
 	return b.nothing()
@@ -203,8 +213,7 @@ func (s *jsonScanner) nothingBehind(pos int, want string) int {
 // release lets go of the body.
 func (b *bodies) release() {
 	b.json.src, b.pack.src = nil, nil
-	b.event.key, b.event.record = nil, messages.Record{}
-	b.event.keys.release()
+	b.event.release()
 }
 
 // nothing is ErrEmpty for a body without events.

@@ -14,7 +14,8 @@ type envelope struct {
 	id, source, time []byte
 	contentType      []byte // of data_base64
 	hasVersion       bool
-	hasData          bool
+	hasData          bool   // other than null
+	data, topic      bool   // the key data or data_base64, and that of a bare event, are there
 	encoded          []byte // data_base64 as it came
 	used             bool   // it holds on to a message
 }
@@ -38,8 +39,18 @@ func (e *event) enveloped() bool {
 func (b *bodies) jsonObject(pos int) (end int) {
 	s, e := &b.json, &b.event
 	b.begin()
-	if b.envelopes == envelopesAll && s.is(pos, '{') {
-		return b.cloudEvent(pos)
+	if s.is(pos, '{') {
+		switch b.envelopes {
+		case envelopesAll:
+			return b.cloudEvent(pos)
+		case envelopesSeen:
+			if len(s.src) > pos+len(usualEnvelope) && string(s.src[pos:pos+len(usualEnvelope)]) == usualEnvelope {
+				if end = b.cloudEvent(pos); end < 0 || b.envelope.data || !b.envelope.topic {
+					return end
+				}
+				b.begin()
+			}
+		}
 	}
 	if end = s.event(e, pos); end >= 0 && b.envelopes == envelopesSeen && e.enveloped() {
 		b.begin()
@@ -47,6 +58,10 @@ func (b *bodies) jsonObject(pos int) (end int) {
 	}
 	return end
 }
+
+// usualEnvelope is how most envelopes begin: they need not be scanned as an event
+// first.
+const usualEnvelope = `{"specversion":`
 
 // cloudEvent scans an envelope from its opening brace, and the event in it.
 func (b *bodies) cloudEvent(pos int) int {
@@ -69,7 +84,7 @@ func (b *bodies) cloudEvent(pos int) int {
 		e.key = key
 		end := 0
 		if string(key) == "data" && s.is(at, '{') {
-			env.hasData = true
+			env.data, env.hasData = true, true
 			end = s.object(e, at, 2, false)
 		} else {
 			var v value
@@ -114,7 +129,9 @@ func (env *envelope) set(e *event, key []byte, v value) {
 		}
 		return
 	case "data":
+		env.data = true
 		if v.kind != kindNull {
+			env.hasData = true
 			e.refuseKind(v, "an object: the event")
 		}
 		return
@@ -127,7 +144,11 @@ func (env *envelope) set(e *event, key []byte, v value) {
 	case "datacontenttype":
 		to = &env.contentType
 	case "data_base64":
+		env.data = true
 		to = &env.encoded
+	case "topic", "video_id":
+		env.topic = true
+		return
 	default:
 		for _, name := range envelopeNames {
 			if bytes.EqualFold(key, name) {

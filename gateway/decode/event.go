@@ -47,6 +47,12 @@ func (e *event) reset(stamp, latest messages.Micros, explain bool) {
 	e.keys.reset()
 }
 
+// release lets go of the text of the last event.
+func (e *event) release() {
+	e.key, e.record = nil, messages.Record{}
+	e.keys.release()
+}
+
 // reject refuses the event; the first reason stays.
 func (e *event) reject(format string, args ...any) {
 	if !e.rejected && e.explain {

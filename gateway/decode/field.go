@@ -193,7 +193,7 @@ func byLetter(names [][]byte) (all ['z' - 'a' + 1][][]byte) {
 
 // variantOf finds the known key that an unknown one equals but for its case.
 func variantOf(key []byte, inner bool) (known []byte) {
-	if plain(key, 0) < len(key) {
+	if !allPlain(key) {
 		return foldedOf(key, inner)
 	}
 	if len(key) == 0 {

@@ -128,19 +128,14 @@ func unframed(value []byte) (payload []byte, f Format, ok bool) {
 	return payload, f, f == FormatProtobuf
 }
 
-// severalLines tells whether a text that begins with an object goes on with another
-// one on a line of its own: then each line is an event. An object that is printed
-// over several lines has something in front of such a line that it belongs to.
+// severalLines tells whether a text that is no JSON has an object on a line of its
+// own: then each line is an event, and some are broken. In an object that is printed
+// over several lines such a line has something in front that it belongs to.
 func severalLines(text []byte) bool {
-	at := bytes.IndexByte(text, '\n')
-	if at < 0 || at == len(text)-1 {
+	at := bytes.Index(text, []byte("\n{"))
+	if at < 0 {
 		return false
 	}
-	next := bytes.Index(text[at:], []byte("\n{"))
-	if next < 0 {
-		return false
-	}
-	at += next
 	before := bytes.TrimRight(text[:at], " \t\r\n")
 	return len(before) == 0 || bytes.IndexByte([]byte(":,[{"), before[len(before)-1]) < 0
 }

@@ -60,8 +60,10 @@ func (k *keySet) open() uint32 {
 
 // release lets go of the texts.
 func (k *keySet) release() {
-	clear(k.texts[:k.compared])
-	k.compared = 0
+	if k.compared > 0 {
+		clear(k.texts[:k.compared])
+		k.compared = 0
+	}
 }
 
 // addText is add for a key whose text stays until the next reset. All keys of an

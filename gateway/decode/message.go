@@ -102,6 +102,10 @@ func (d *MessageDecoder) message(m *messages.Message) error {
 	if len(m.Value) == 0 {
 		return errNoValue
 	}
+	if d.format == FormatAuto && len(m.Headers) == 0 && m.Value[0] == '{' { // mostly
+		d.bodies.envelopes = envelopesSeen
+		return d.text(m.Value)
+	}
 	d.bodies.envelopes = envelopesNone
 	if d.format == FormatAuto {
 		d.bodies.envelopes = envelopesSeen
@@ -162,6 +166,8 @@ func (d *MessageDecoder) headers(all []messages.Header) (h messageHeaders, err e
 			bit, d.bodies.envelope.source = 4, v
 		case "ce_time":
 			bit, d.bodies.envelope.time = 8, v
+		case "content-type":
+			h.contentType = v
 		case "proto-type":
 			h.protoType = v
 		default:
@@ -226,18 +232,38 @@ func (d *MessageDecoder) unknown(value []byte) error {
 	return d.as(f, value)
 }
 
-// text takes JSON in whatever lines it comes.
+// text takes JSON in whatever lines it comes: one value, or an event per line. Only
+// the lines of the first event may be several.
 func (d *MessageDecoder) text(value []byte) error {
-	if !severalLines(value) {
-		start := len(d.out)
-		err := d.bodies.JSON(value)
-		if !d.bodies.more {
+	b, start := &d.bodies, len(d.out)
+	text := value
+	if text[0] == byteOrderMark[0] {
+		text = bytes.TrimPrefix(value, byteOrderMark)
+	}
+	end, err := b.jsonValue(text)
+	if err == nil && end == len(text) && !b.batch { // mostly
+		b.release()
+		return nil
+	}
+	if err == nil {
+		next := bytes.IndexByte(text[end:b.json.space(end)], '\n')
+		if next < 0 || b.json.space(end) == len(text) {
+			err = b.jsonEnd(end)
+			b.release()
 			return explained(FormatJSON, err)
 		}
-		// An event, and behind it lines that are none.
-		d.restart(start)
+		if !b.batch && d.refused == nil {
+			from := end + next + 1
+			b.lines(text[from:], 1+bytes.Count(text[:from], []byte{'\n'}))
+			b.release()
+			return nil
+		}
+	} else if !severalLines(text) {
+		b.release()
+		return explained(FormatJSON, err)
 	}
-	return explained(FormatNDJSON, d.bodies.NDJSON(value))
+	d.restart(start)
+	return explained(FormatNDJSON, b.NDJSON(text))
 }
 
 // explained says as what a message was read that is refused as a whole.

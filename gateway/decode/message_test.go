@@ -140,6 +140,9 @@ var forms = []struct {
 	{"CloudEvents by headers, lines", 0, "{\"topic\":\"a\"}\n{\"topic\":\"a\"}\n", []string{"ce_specversion", "1.0", "ce_id", "7", "ce_source", "/s"}, `a#/s/7 a#/s/7/1`},
 	{"CloudEvents by headers, a line that is none", 0, "{\"topic\":\"a\"}\nx", []string{"ce_specversion", "1.0", "ce_id", "7", "ce_source", "/s"}, `a#/s/7 !1`},
 	{"CloudEvents by headers, specversion is a key like any other", 0, `{"specversion":"1.0","topic":"a","data":1}`, []string{"ce_specversion", "1.0", "ce_id", "7", "ce_source", "/s"}, `a#/s/7{"specversion":"1.0","data":1}`},
+	{"an event that begins with a specversion", 0, `{"specversion":"1.0","topic":"a","id":"x"}`, nil, `a{"specversion":"1.0","id":"x"}`},
+	{"an envelope with a topic of its own", 0, `{"specversion":"1.0","topic":"b","id":"7","source":"/s","data":{"topic":"a"}}`, nil, `a#/s/7`},
+	{"an object over several lines, and more lines", 0, "{\n\"topic\": \"a\"\n}\n{\"topic\":\"b\"}\n\nx", nil, `a b !2`},
 	{"an event that has a specversion", 0, `{"topic":"a","specversion":"3"}`, nil, `a{"specversion":"3"}`},
 
 	{"a schema registry's JSON", 0, "\x00\x00\x00\x01\x02{\"topic\":\"a\"}", nil, `a`},

@@ -98,16 +98,5 @@ func judgeJSON(body []byte) (events []verdict, batch, ok bool) {
 
 // judgeNDJSON is the same for lines.
 func judgeNDJSON(body []byte) (events []verdict) {
-	for _, line := range bytes.Split(bytes.TrimPrefix(body, byteOrderMark), []byte{'\n'}) {
-		if len(bytes.Trim(line, " \t\r")) == 0 {
-			continue
-		}
-		t, ok := jsonTree(line)
-		if !ok || depthOf(t) > MaxDepth {
-			events = append(events, verdict{})
-			continue
-		}
-		events = append(events, judge(t))
-	}
-	return events
+	return judgeLines(bytes.TrimPrefix(body, byteOrderMark), judge)
 }

@@ -16,40 +16,54 @@ import (
 // judgeText is what should become of text that nothing was said about; false:
 // refused as a whole. one judges an event.
 func judgeText(value []byte, one func(tree) verdict) (events []verdict, ok bool) {
-	if !severalLines(value) {
-		text := bytes.TrimPrefix(value, byteOrderMark)
-		d := json.NewDecoder(bytes.NewReader(text))
-		var first json.RawMessage
-		if d.Decode(&first) != nil {
-			return nil, false
-		}
-		text, rest := text[:d.InputOffset()], text[d.InputOffset():]
-		t, ok := jsonTree(text)
-		if !ok {
-			return nil, false
-		}
-		all := []tree{t}
-		if many, is := t.([]tree); is {
-			all = many
-		} else if _, is := t.(members); !is {
-			return nil, false
-		}
-		for _, e := range all {
-			if depthOf(e) > MaxDepth {
-				return nil, false
-			}
-			events = append(events, one(e))
-		}
-		behind := strings.TrimLeft(string(rest), " \t\r\n")
-		if behind == "" {
-			return events, len(events) > 0
-		}
-		if !strings.Contains(string(rest[:len(rest)-len(behind)]), "\n") {
-			return nil, false
-		}
-		events = nil
+	text := bytes.TrimPrefix(value, byteOrderMark)
+	first, rest, ok := firstValue(text)
+	all, many := first.([]tree)
+	if !many {
+		all = []tree{first}
 	}
-	for _, line := range bytes.Split(bytes.TrimPrefix(value, byteOrderMark), []byte{'\n'}) {
+	for _, e := range all {
+		ok = ok && depthOf(e) <= MaxDepth
+	}
+	if !ok {
+		return judgeLines(text, one), severalLines(text)
+	}
+	for _, e := range all {
+		events = append(events, one(e))
+	}
+	behind := bytes.TrimLeft(rest, " \t\r\n")
+	_, lines, several := bytes.Cut(rest, []byte{'\n'})
+	switch {
+	case len(behind) == 0:
+		return events, len(events) > 0
+	case !several || len(lines) < len(behind):
+		return nil, false
+	case many || !events[0].accepted:
+		return judgeLines(text, one), true
+	}
+	return append(events, judgeLines(lines, one)...), true
+}
+
+// firstValue is the object or array that a text begins with.
+func firstValue(text []byte) (t tree, rest []byte, ok bool) {
+	d := json.NewDecoder(bytes.NewReader(text))
+	var first json.RawMessage
+	if d.Decode(&first) != nil {
+		return nil, nil, false
+	}
+	rest = text[d.InputOffset():]
+	if t, ok = jsonTree(text[:d.InputOffset()]); !ok {
+		return nil, nil, false
+	}
+	switch t.(type) {
+	case []tree, members:
+		return t, rest, true
+	}
+	return nil, nil, false
+}
+
+func judgeLines(text []byte, one func(tree) verdict) (events []verdict) {
+	for _, line := range bytes.Split(text, []byte{'\n'}) {
 		if len(bytes.Trim(line, " \t\r")) == 0 {
 			continue
 		}
@@ -60,7 +74,7 @@ func judgeText(value []byte, one func(tree) verdict) (events []verdict, ok bool)
 		}
 		events = append(events, one(t))
 	}
-	return events, len(events) > 0
+	return events
 }
 
 // judgeSeen judges an event that may be in an envelope.

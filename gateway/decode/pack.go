@@ -147,7 +147,7 @@ func (s *packScanner) key(e *event, pos, depth int) (key []byte, end int) {
 func (s *packScanner) value(e *event, pos, depth int) (v value, end int) {
 	if pos < len(s.src) && s.src[pos]&0xe0 == 0xa0 { // a short string
 		end = pos + 1 + int(s.src[pos]&0x1f)
-		if end <= len(s.src) && plain(s.src[:end], pos+1) == end {
+		if end <= len(s.src) && allPlain(s.src[pos+1:end]) {
 			return value{kind: kindText, text: s.src[pos+1 : end]}, end
 		}
 	}

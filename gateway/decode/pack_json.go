@@ -91,6 +91,10 @@ func appendQuoted(dst, text []byte) []byte {
 	const hex = "0123456789abcdef"
 	text = text[:min(len(text), MaxExtraBytes)]
 	dst = append(dst, '"')
+	if allPlain(text) { // mostly
+		dst = append(dst, text...)
+		return append(dst, '"')
+	}
 	for len(text) > 0 {
 		n := plain(text, 0)
 		dst = append(dst, text[:n]...)

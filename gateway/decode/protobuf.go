@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 
@@ -206,7 +207,7 @@ func (e *event) protoText(f *protoField, text []byte) {
 
 // textValue is a value of text; false if that is not UTF-8.
 func textValue(text []byte) (v value, ok bool) {
-	if plain(text, 0) == len(text) {
+	if allPlain(text) {
 		return value{kind: kindText, text: text}, true
 	}
 	if !utf8.Valid(text) {
@@ -215,13 +216,21 @@ func textValue(text []byte) (v value, ok bool) {
 	return value{kind: kindText, control: hasControl(text), text: text}, true
 }
 
+// keepQuoted keeps a member that is text.
 func (e *event) keepQuoted(key, text []byte) {
-	if e.bounded() {
-		m := e.members(false)
-		*m = appendQuoted(*m, key)
-		*m = append(*m, ':')
-		*m = appendQuoted(*m, text)
+	if !e.bounded() {
+		return
 	}
+	m := e.members(false)
+	if allPlain(key) && allPlain(text) && len(text) <= MaxExtraBytes { // mostly
+		b := slices.Grow(*m, len(key)+len(text)+5)
+		b = append(append(append(b, '"'), key...), `":"`...)
+		*m = append(append(b, text...), '"')
+		return
+	}
+	*m = appendQuoted(*m, key)
+	*m = append(*m, ':')
+	*m = appendQuoted(*m, text)
 }
 
 // protoNumber takes an integer or a boolean.
@@ -272,35 +281,62 @@ func (e *event) protoFloat(f *protoField, bits uint64) {
 	}
 }
 
-// attribute takes an entry of the map: field 1 its key, field 2 its value.
+// attribute takes an entry of the map.
 func (e *event) attribute(object uint32, entry []byte) {
-	var parts [3][]byte
-	for pos := 0; pos < len(entry); {
-		num, typ, n := consumeTag(entry[pos:])
-		if n < 0 {
-			e.broken(pos, n)
+	key, text, ok := usualEntry(entry)
+	if !ok {
+		var at, code int
+		if key, text, at, code = anyEntry(entry); code < 0 {
+			e.broken(at, code)
 			return
 		}
-		pos += n
-		length := 0
-		if (num == 1 || num == 2) && typ == protowire.BytesType {
-			parts[num], length = protowire.ConsumeBytes(entry[pos:])
-		} else {
-			length = protowire.ConsumeFieldValue(num, typ, entry[pos:])
-		}
-		if length < 0 {
-			e.broken(pos, length)
-			return
-		}
-		pos += length
 	}
-	key, text := parts[1], parts[2]
 	v, ok := textValue(text)
-	if !ok || !utf8.Valid(key) {
+	if !ok || !allPlain(key) && !utf8.Valid(key) {
 		e.reject("attributes: invalid UTF-8")
 		return
 	}
 	if e.set(e.field(object, key, false), v) {
 		e.keepQuoted(key, text)
 	}
+}
+
+// usualEntry reads an entry as all writers write it, if both parts are short: its
+// key, then its value.
+func usualEntry(entry []byte) (key, text []byte, ok bool) {
+	const keyTag, textTag = 1<<3 | byte(protowire.BytesType), 2<<3 | byte(protowire.BytesType)
+	if len(entry) < 4 || entry[0] != keyTag || entry[1] >= 0x80 {
+		return nil, nil, false
+	}
+	key, rest := entry[2:], 0
+	if rest = len(key) - int(entry[1]); rest < 2 {
+		return nil, nil, false
+	}
+	key, text = key[:entry[1]], key[entry[1]:]
+	return key, text[2:], text[0] == textTag && text[1] < 0x80 && int(text[1]) == rest-2
+}
+
+// anyEntry reads an entry in any order, with whatever else is in it; of a part that
+// comes twice the last one holds. A code below 0 says that it is broken.
+func anyEntry(entry []byte) (key, text []byte, pos, code int) {
+	for pos < len(entry) {
+		num, typ, n := consumeTag(entry[pos:])
+		if n < 0 {
+			return nil, nil, pos, n
+		}
+		pos += n
+		switch {
+		case num == 1 && typ == protowire.BytesType:
+			key, n = protowire.ConsumeBytes(entry[pos:])
+		case num == 2 && typ == protowire.BytesType:
+			text, n = protowire.ConsumeBytes(entry[pos:])
+		default:
+			n = protowire.ConsumeFieldValue(num, typ, entry[pos:])
+		}
+		if n < 0 {
+			return nil, nil, pos, n
+		}
+		pos += n
+	}
+	return key, text, pos, 0
 }

@@ -39,6 +39,24 @@ func plain(src []byte, pos int) int {
 	return pos
 }
 
+// allPlain tells whether a text has no special byte. Its last bytes are looked at as
+// a word too, together with some before them.
+func allPlain(s []byte) bool {
+	n := len(s)
+	switch {
+	case n >= 8:
+		for at := 0; at < n-8; at += 8 {
+			if special(binary.LittleEndian.Uint64(s[at:])) != 0 {
+				return false
+			}
+		}
+		return special(binary.LittleEndian.Uint64(s[n-8:])) == 0
+	case n >= 4:
+		return special(uint64(binary.LittleEndian.Uint32(s))|uint64(binary.LittleEndian.Uint32(s[n-4:]))<<32) == 0
+	}
+	return plain(s, 0) == n
+}
+
 // text is a string as it stands in the source, without its quotes.
 type text struct {
 	raw     []byte

@@ -90,7 +90,7 @@ func (s *snapshots) Load(ctx context.Context, p messages.Partition, read func(*m
 	s.log.Begins(begins)
 	found, err := s.partitions[p].Load(ctx, func(info *messages.SnapshotInfo, from messages.PartReader) error {
 		if info.Offset < begins[p] {
-			return s.trimmed(fmt.Errorf("it ends at offset %d, and the log was trimmed to %d: what lies between is in neither", info.Offset, begins[p]))
+			return s.trimmed(info.Offset, begins[p])
 		}
 		if s.copied {
 			if err := s.agrees(ctx, info, begins[p]); err != nil {
@@ -102,26 +102,28 @@ func (s *snapshots) Load(ctx context.Context, p messages.Partition, read func(*m
 	switch {
 	case err != nil:
 		err = fmt.Errorf("load partition %d: %w", p, owned(err))
-	case !found && begins[p] > s.started(p):
-		err = s.trimmed(fmt.Errorf("load partition %d: there is no snapshot of it in %s, and its log was trimmed to offset %d: counting from there would leave out all before. "+
-			"Start with the store that belongs to this log, or `crest snapshot restore` a copy of it", p, s.where, begins[p]))
+	case !found && s.kafka != nil && begins[p] > s.started(p):
+		err = fmt.Errorf("load partition %d: %w: there is no snapshot of it in %s, counting began at offset %d, and the topic has been trimmed to %d since. "+
+			"Restore a copy of the store; or start over with an empty one, which counts what the topic still has", p, messages.ErrLost, s.where, s.started(p), begins[p])
+	case !found && s.kafka == nil && begins[p] > 0:
+		err = fmt.Errorf("load partition %d: there is no snapshot of it in %s, and its log was trimmed to offset %d: counting from there would leave out all before. "+
+			"Start with the store that belongs to this log, or `crest snapshot restore` a copy of it", p, s.where, begins[p])
 	}
 	return found, err
 }
 
-// started is where a partition without a snapshot begins.
+// started is where counting began in a topic of Kafka.
 func (s *snapshots) started(p messages.Partition) messages.Offset {
-	if s.kafka == nil {
-		return 0
-	}
 	all := make(messages.Position, len(s.partitions))
 	s.kafka.Started(all)
 	return all[p]
 }
 
-// trimmed is an error of what the log does not have any more. Kafka loses a
-// partition's without asking, and then that one fails, and the others go on.
-func (s *snapshots) trimmed(err error) error {
+// trimmed is what is wrong with a snapshot that ends below the log's beginning.
+// Kafka removes entries without asking: then that partition fails, and the others
+// go on.
+func (s *snapshots) trimmed(end, begins messages.Offset) error {
+	err := fmt.Errorf("it ends at offset %d, and the log was trimmed to %d: what lies between is in neither", end, begins)
 	if s.kafka == nil {
 		return err
 	}

@@ -22,9 +22,10 @@ import (
 const (
 	// metadataTTL bounds how long a moved leader is looked for where it was.
 	metadataTTL = time.Second
-	// answerTimeout is how long an answer may take beyond what the broker was
-	// asked to wait.
+	// answerTimeout is how long a broker may be silent beyond what it was asked to
+	// wait, longestAnswer how long an answer may take that comes slowly.
 	answerTimeout = 30 * time.Second
+	longestAnswer = 5 * time.Minute
 	// closeTimeout bounds the wait for connections to end; they are closed, so it
 	// is never reached unless a goroutine is stuck.
 	closeTimeout = 5 * time.Second
@@ -37,6 +38,7 @@ type client struct {
 	addr        net.Addr
 	transport   *kafkago.Transport
 	correlation atomic.Int32
+	stall       time.Duration // answerTimeout
 	stop        context.CancelFunc
 
 	met    atomic.Bool // a broker has answered
@@ -56,7 +58,7 @@ func newClient(cfg *Config) (*client, error) {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	c := &client{cfg: cfg, addr: kafkago.TCP(cfg.Brokers...), stop: stop, conns: map[*trackedConn]struct{}{}}
+	c := &client{cfg: cfg, addr: kafkago.TCP(cfg.Brokers...), stop: stop, stall: answerTimeout, conns: map[*trackedConn]struct{}{}}
 	topics := []string{cfg.Topic}
 	if dead := cfg.DeadTopic; dead == "" {
 		topics = append(topics, cfg.Topic+"-dead-letters")
@@ -95,8 +97,9 @@ func (c *Config) mechanism() (sasl.Mechanism, error) {
 // the connection that has it.
 func (c *client) ask(ctx context.Context, x *exchange, wait time.Duration) error {
 	x.correlation, x.client = c.correlation.Add(1), c.cfg.ClientID
-	// The connection, which outlives a caller that goes, has no other bound.
-	ctx, cancel := context.WithTimeout(ctx, wait+answerTimeout)
+	x.wait, x.stall = wait, c.stall
+	// kafka-go may also wait for a connection, for which it has no bound.
+	ctx, cancel := context.WithTimeout(ctx, wait+longestAnswer)
 	defer cancel()
 	_, err := c.transport.RoundTrip(ctx, c.addr, x)
 	switch {

@@ -55,6 +55,9 @@ func (c *cursor) seek(at messages.Offset) {
 func (c *cursor) load(f *fetched) {
 	c.fetched, c.rest = f, f.records
 	c.aborted.reset(f.aborted)
+	if c.want < c.log.cfg.FetchBytes { // it was slow
+		c.want *= 2
+	}
 }
 
 // drop gives back what was fetched.
@@ -131,7 +134,7 @@ func (c *cursor) enter(out *assembly) (more bool, err error) {
 	case err != nil:
 		return false, fmt.Errorf("batch at offset %d: %w", max(h.base, int64(c.at)), err)
 	}
-	c.rest, c.want = rest, c.log.cfg.FetchBytes
+	c.rest, c.want = rest, min(c.want, c.log.cfg.FetchBytes)
 	next := messages.Offset(h.next)
 	if c.aborted.skips(&h) || next <= c.at {
 		c.at = max(c.at, next)
@@ -286,7 +289,7 @@ func (a *assembly) addForeign(r *record) {
 	a.room(len(r.value))
 	m := &c.message
 	m.Key, m.Value, m.Headers = r.key, r.value, r.headers
-	m.Stamp, m.Latest = stamp, stamp+messages.Micros(a.settings.MaxAhead/time.Microsecond)
+	m.Stamp, m.Latest = stamp, stamp+a.maxAhead()
 	var n int
 	var refused []messages.Refusal
 	a.data, n, refused = c.decoder.Decode(m, a.data)
@@ -335,11 +338,15 @@ func (a *assembly) arrival(r *record) (stamp messages.Micros, why string) {
 	if r.time < 0 || r.time > maxMillis {
 		return 0, fmt.Sprintf("the record's timestamp %d is no time", r.time)
 	}
-	if ahead := stamp - a.c.log.cfg.Now(); ahead > messages.Micros(a.settings.MaxAhead/time.Microsecond) {
+	if ahead := stamp - a.c.log.cfg.Now(); ahead > a.maxAhead() {
 		return 0, fmt.Sprintf("the record is stamped %s, %d s ahead of the reader's clock: at most %v",
 			time.UnixMicro(int64(stamp)).UTC().Format(time.RFC3339), ahead/messages.Second, a.settings.MaxAhead)
 	}
 	return stamp, ""
+}
+
+func (a *assembly) maxAhead() messages.Micros {
+	return messages.Micros(a.settings.MaxAhead / time.Microsecond)
 }
 
 // maxMillis is the last millisecond that a timestamp may name.

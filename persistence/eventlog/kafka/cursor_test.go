@@ -3,6 +3,7 @@ package kafka
 import (
 	"fmt"
 	"hash/crc32"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -27,6 +28,7 @@ func newCursorRig(t *testing.T) *cursorRig {
 	rig := &cursorRig{t: t, now: messages.Micros(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC).UnixMicro())}
 	cfg := DefaultConfig()
 	cfg.Topic, cfg.FetchBytes = readTopic, 1<<20
+	cfg.Logger = slog.New(slog.DiscardHandler)
 	cfg.Decoder = func() Decoder { return lineDecoder{} }
 	cfg.Now = func() messages.Micros { return rig.now }
 	l := &Log{cfg: cfg, id: messages.LogIdentity{ID: messages.LogID{7}, Partitions: 8, Routing: messages.RoutingMurmur2, Settings: messages.DefaultSettings()}}

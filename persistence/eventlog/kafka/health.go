@@ -62,6 +62,33 @@ func (h *health) failed(p messages.Partition, err error) {
 	h.count.Store(int32(len(h.failing)))
 }
 
+// forget says that nobody tries any more.
+func (h *health) forget(p messages.Partition) {
+	if h.count.Load() == 0 {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.failing, p)
+	h.count.Store(int32(len(h.failing)))
+}
+
+// longest is the partition that has been failing for longest, if that is a
+// while.
+func (h *health) longest() (p messages.Partition, f failure, ok bool) {
+	if h.count.Load() == 0 {
+		return 0, f, false
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for q, g := range h.failing {
+		if time.Since(g.since) >= patience && (!ok || g.since.Before(f.since)) {
+			p, f, ok = q, g, true
+		}
+	}
+	return p, f, ok
+}
+
 // err is nil, or that some partition has been failing for a while. It wraps
 // messages.ErrStopped, and passes by itself.
 func (h *health) err() error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +22,8 @@ const (
 	// readAgain is how often what came damaged is fetched again, and an offset out
 	// of range is tried: a leader that has just been made may not know better.
 	readAgain = 4
+	// leastFetch is what is still asked for of a broker that is slow.
+	leastFetch = 64 << 10
 	// cursorsKept bounds the readers of one partition that go on where they were;
 	// one more fetches anew.
 	cursorsKept = 2
@@ -96,6 +99,7 @@ func (l *Log) Read(ctx context.Context, p messages.Partition, from messages.Offs
 		}
 		if err != nil {
 			c.drop()
+			l.reading.health.forget(p)
 			b.Blocks, b.Next = b.Blocks[:0], from
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -103,6 +107,16 @@ func (l *Log) Read(ctx context.Context, p messages.Partition, from messages.Offs
 			return fmt.Errorf("read partition %d of topic %s at offset %d: %w", p, l.cfg.Topic, c.at, err)
 		}
 	}
+}
+
+// ReadErr is nil, or says that a partition could not be read for a while, and
+// why. It passes by itself.
+func (l *Log) ReadErr() error {
+	p, f, ok := l.reading.health.longest()
+	if !ok {
+		return nil
+	}
+	return fmt.Errorf("kafka: partition %d could not be read for %v: %w", p, time.Since(f.since).Round(time.Second), brief(f.last))
 }
 
 // fetchInto gives a cursor something to read at its offset. It tries until it is
@@ -146,6 +160,9 @@ func (l *Log) fetchInto(ctx context.Context, c *cursor) error {
 			if outside++; outside >= readAgain {
 				return l.outOfRange(both, c)
 			}
+		case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded):
+			// Less may come in time.
+			c.want = max(c.want/2, leastFetch)
 		}
 		l.reading.health.failed(c.partition, explained(err))
 		if err := pause(ctx, l.open, wait); err != nil {

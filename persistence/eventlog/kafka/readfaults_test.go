@@ -447,10 +447,111 @@ func TestTLSAndPasswords(t *testing.T) {
 		c := readCluster(t, 1, appendTime, kfake.NumBrokers(1), kfake.TLS(&tls.Config{Certificates: []tls.Certificate{cert}}))
 		cfg := readConfig(t, c)
 		cfg.TLS = &tls.Config{RootCAs: x509.NewCertPool()}
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-		defer cancel()
-		if _, err := Open(ctx, cfg); err == nil || !strings.Contains(err.Error(), "certificate") {
-			t.Errorf("opened with an unknown certificate: %v", err)
+		cl, err := newClient(&cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer cl.close()
+		if _, err := cl.metadata(t.Context(), readTopic); err == nil || !strings.Contains(err.Error(), "certificate") {
+			t.Errorf("connected in spite of an unknown certificate: %v", err)
 		}
 	})
+}
+
+// trickler makes a broker slow, or silent in the middle of an answer.
+type trickler struct {
+	slow, silent atomic.Bool
+	over         chan struct{}
+}
+
+func (h *trickler) listen(network, address string) (net.Listener, error) {
+	l, err := net.Listen(network, address)
+	return tricklingListener{l, h}, err
+}
+
+type tricklingListener struct {
+	net.Listener
+	h *trickler
+}
+
+func (l tricklingListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return tricklingConn{c, l.h}, err
+}
+
+type tricklingConn struct {
+	net.Conn
+	h *trickler
+}
+
+func (c tricklingConn) Write(b []byte) (n int, err error) {
+	if len(b) < 100_000 || !c.h.slow.Load() {
+		return c.Conn.Write(b)
+	}
+	for n < len(b) && err == nil {
+		if n > 0 && c.h.silent.Load() {
+			<-c.h.over
+			return n, net.ErrClosed
+		}
+		time.Sleep(20 * time.Millisecond)
+		var m int
+		m, err = c.Conn.Write(b[n:min(len(b), n+16<<10)])
+		n += m
+	}
+	return n, err
+}
+
+// TestFetchFromASlowBroker takes as long as it takes, while something comes. A
+// silent one is given up.
+func TestFetchFromASlowBroker(t *testing.T) {
+	h := &trickler{over: make(chan struct{})}
+	defer close(h.over)
+	c := readCluster(t, 1, map[string]string{"max.message.bytes": "16000000"}, kfake.NumBrokers(1), kfake.ListenFn(h.listen))
+	k := foreignClient(t, c, kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.ProducerBatchMaxBytes(15<<20))
+	produceLines(t, k, 0, strings.Repeat("x", 1<<20))
+	cfg := readConfig(t, c)
+	cl, err := newClient(&cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.close()
+	cl.stall = 500 * time.Millisecond
+	if _, err := cl.metadata(t.Context(), readTopic); err != nil {
+		t.Fatal(err)
+	}
+	h.slow.Store(true)
+	began := time.Now()
+	f, err := cl.fetch(t.Context(), 0, 0, 1000, time.Second)
+	if err != nil || len(f.records) < 1<<20 {
+		t.Fatalf("after %v: %v", time.Since(began), err)
+	}
+	if took := time.Since(began); took < 2*cl.stall {
+		t.Fatalf("it took %v only: nothing was shown", took)
+	}
+	h.silent.Store(true)
+	began = time.Now()
+	if _, err := cl.fetch(t.Context(), 0, 0, 1000, time.Second); err == nil || time.Since(began) > 20*time.Second {
+		t.Errorf("after %v: %v", time.Since(began), err)
+	}
+}
+
+// TestReadErrTellsAfterAWhile, and no more once it is over or nobody reads.
+func TestReadErrTellsAfterAWhile(t *testing.T) {
+	rig := newCursorRig(t)
+	h := &rig.log.reading.health
+	h.logger, h.failing = rig.log.cfg.Logger, map[messages.Partition]failure{}
+	for _, end := range []func(messages.Partition){h.fine, h.forget} {
+		h.failed(3, kerr.NotLeaderForPartition)
+		if err := rig.log.ReadErr(); err != nil {
+			t.Errorf("at once: %v", err)
+		}
+		f := h.failing[3]
+		f.since = f.since.Add(-patience)
+		h.failing[3] = f
+		isErr(t, rig.log.ReadErr(), kerr.NotLeaderForPartition, "partition 3")
+		end(3)
+		if err := rig.log.ReadErr(); err != nil {
+			t.Errorf("when it is over: %v", err)
+		}
+	}
 }

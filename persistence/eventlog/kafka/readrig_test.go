@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"strings"
 	"sync"
@@ -63,7 +62,7 @@ func readConfig(t *testing.T, c *kfake.Cluster) Config {
 	cfg.Decoder = func() Decoder { return lineDecoder{} }
 	cfg.Now = func() messages.Micros { return messages.Micros(time.Now().UnixMicro()) }
 	cfg.FetchWait = 100 * time.Millisecond
-	cfg.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	cfg.Logger = slog.New(slog.DiscardHandler)
 	return cfg
 }
 

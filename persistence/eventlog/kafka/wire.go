@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/segmentio/kafka-go/protocol"
 )
@@ -32,6 +33,9 @@ type exchange struct {
 	correlation  int32
 	client       string
 	body         []byte
+	// wait is how long the broker was asked to wait, stall how long it may be silent
+	// beyond that, and in the middle of an answer.
+	wait, stall time.Duration
 	// route says which broker; nil: any.
 	route func(protocol.Cluster) (protocol.Broker, error)
 
@@ -61,6 +65,7 @@ func (x *exchange) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
 	if _, err := rw.Write(x.request()); err != nil {
 		return nil, fmt.Errorf("send the request: %w", err)
 	}
+	x.allow(rw, x.wait+x.stall)
 	var head [8]byte
 	if _, err := io.ReadFull(rw, head[:]); err != nil {
 		return nil, fmt.Errorf("await the answer: %w", unexpected(err))
@@ -77,10 +82,26 @@ func (x *exchange) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
 		x.answer = make([]byte, n)
 	}
 	x.answer = x.answer[:n]
-	if _, err := io.ReadFull(rw, x.answer); err != nil {
-		return nil, fmt.Errorf("read the answer: %w", unexpected(err))
+	for rest := x.answer; len(rest) > 0; {
+		// A slow broker is not a silent one.
+		x.allow(rw, x.stall)
+		part := rest[:min(len(rest), readPart)]
+		if _, err := io.ReadFull(rw, part); err != nil {
+			return nil, fmt.Errorf("read the answer: %w", unexpected(err))
+		}
+		rest = rest[len(part):]
 	}
 	return x, nil
+}
+
+// readPart is what a broker must send within stall.
+const readPart = 64 << 10
+
+// allow gives what is read next a time. kafka-go takes it back at the end.
+func (x *exchange) allow(rw io.ReadWriter, d time.Duration) {
+	if c, ok := rw.(interface{ SetReadDeadline(time.Time) error }); ok && x.stall > 0 {
+		_ = c.SetReadDeadline(time.Now().Add(d)) // if it fails, so does the read
+	}
 }
 
 func (x *exchange) request() []byte {

@@ -31,6 +31,7 @@ type Log struct {
 
 	writers  []*writer // one per partition
 	encoders sync.Pool // of *batchEncoder
+	sender   *sender
 	waiting  *semaphore.Weighted
 	health   health
 	dead     *deadLetters
@@ -70,6 +71,7 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 	for _, w := range l.writers {
 		l.writing.Go(w.run)
 	}
+	l.background.Go(func() { l.sender.run(l.tries, &l.background) })
 	l.background.Go(func() { l.dead.run(l.tries) })
 	l.startReading()
 	return l, nil
@@ -99,7 +101,8 @@ func open(ctx context.Context, cfg Config, c *client) (*Log, error) {
 			logger: cfg.Logger, failing: map[messages.Partition]failure{},
 			began: "kafka: a write failed and is tried again", over: "kafka: no write fails any more",
 		},
-		ends: newWatermarks(begins, ends),
+		sender: newSender(c, cfg.Topic, meta.leaders),
+		ends:   newWatermarks(begins, ends),
 	}
 	if _, err := rand.Read(l.writer[:]); err != nil {
 		return nil, fmt.Errorf("make a writer's id: %w", err)

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -56,7 +57,7 @@ func (w *writer) add(p *part) {
 func (w *writer) run() {
 	for {
 		if w.take(); len(w.batch) > 0 {
-			w.write(w.batch)
+			w.write(w.batch, false)
 			continue
 		}
 		select {
@@ -67,7 +68,7 @@ func (w *writer) run() {
 			if w.take(); len(w.batch) == 0 {
 				return
 			}
-			w.write(w.batch)
+			w.write(w.batch, false)
 		}
 	}
 }
@@ -95,19 +96,17 @@ func (w *writer) take() {
 	w.queue = w.queue[:rest]
 }
 
-// write settles every part of batch: it is written, or has failed.
-func (w *writer) write(batch []*part) {
+// write settles every part of batch: it is written, or has failed. maybe says that
+// it may have been written before.
+func (w *writer) write(batch []*part, maybe bool) {
 	for _, p := range batch {
 		if p.sequence == 0 {
 			w.sequence++
 			p.sequence = w.sequence
 		}
 	}
-	var (
-		last  error // of the tries so far
-		maybe bool  // one of them may have got through
-		pause = shortestBackoff
-	)
+	var last error // of the tries so far
+	pause := shortestBackoff
 	for {
 		if batch = w.expire(batch, last, maybe); len(batch) == 0 {
 			w.log.health.fine(w.partition)
@@ -125,8 +124,8 @@ func (w *writer) write(batch []*part) {
 			return
 		case outcomeTooLarge:
 			if len(batch) > 1 {
-				w.write(batch[:len(batch)/2])
-				w.write(batch[len(batch)/2:])
+				w.write(batch[:len(batch)/2], maybe)
+				w.write(batch[len(batch)/2:], maybe)
 				return
 			}
 			err = fmt.Errorf("a record of about %d bytes: %w", batch[0].size, err)
@@ -155,18 +154,19 @@ func (w *writer) try(batch []*part) (base int64, err error) {
 			deadline = p.of.deadline
 		}
 	}
-	request, err := w.request(batch)
+	b, err := w.encode(batch)
 	if err != nil {
 		return 0, err
 	}
 	ctx, cancel := context.WithDeadline(w.log.tries, deadline)
 	defer cancel()
-	return w.log.client.send(ctx, request)
+	return w.log.sender.send(ctx, w.partition, b)
 }
 
-// request encodes the batch. Encoders are shared by all writers: their memory is
-// that of the batches that are being encoded, not of all that are on their way.
-func (w *writer) request(batch []*part) (*exchange, error) {
+// encode makes a record batch of the parts. Encoders are shared by all writers:
+// their memory is that of the batches that are being encoded, not of all that are
+// on their way.
+func (w *writer) encode(batch []*part) ([]byte, error) {
 	e := w.log.encoders.Get().(*batchEncoder)
 	defer w.log.encoders.Put(e)
 	e.reset()
@@ -174,10 +174,7 @@ func (w *writer) request(batch []*part) (*exchange, error) {
 		p.encodeTo(e, w.log.writer)
 	}
 	b, err := e.seal()
-	if err != nil {
-		return nil, err
-	}
-	return produceRequest(w.log.cfg.Topic, int32(w.partition), b), nil
+	return bytes.Clone(b), err
 }
 
 // settle gives the parts of a written batch their offsets.

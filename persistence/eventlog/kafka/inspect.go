@@ -3,7 +3,6 @@ package kafka
 import (
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -11,7 +10,6 @@ import (
 	kafkago "github.com/segmentio/kafka-go"
 
 	"github.com/crestdb/crest/messages"
-	"github.com/crestdb/crest/persistence/objectstore"
 )
 
 // Inspector looks at a topic and changes nothing: for whoever wants to know
@@ -107,39 +105,6 @@ func (i *Inspector) settings(ctx context.Context) (map[string]string, error) {
 		}
 	}
 	return all, nil
-}
-
-// Kept is what a store of snapshots says of the topic that it was used with.
-type Kept struct {
-	ClusterID, TopicID string // as in Description
-	Partitions         int
-	Begins             messages.Position // where counting began
-	Clock              messages.Clock
-	LogID              messages.LogID
-}
-
-// KeptIn reads what a store says of a topic; nil: it was never used with it.
-func KeptIn(ctx context.Context, store objectstore.Store, topic string) (*Kept, error) {
-	body, _, err := store.Get(ctx, knownKey(topic))
-	if errors.Is(err, objectstore.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read what the topic was: %w", err)
-	}
-	k := new(known)
-	if err = json.Unmarshal(body, k); err == nil {
-		err = k.check()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("object %s of %s: %w", knownKey(topic), store, err)
-	}
-	kept := &Kept{
-		ClusterID: k.Cluster, TopicID: topicIDText(k.TopicID), Partitions: k.Partitions, Begins: k.Begins,
-		LogID: logID(k.Cluster, k.Topic, k.TopicID),
-	}
-	kept.Clock, err = messages.ParseClock(k.Clock) // checked
-	return kept, err
 }
 
 // Sampled is a record as it lies in the topic. Its bytes are valid until the

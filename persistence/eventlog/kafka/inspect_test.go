@@ -112,3 +112,30 @@ func TestTheNewestRecordsAreSampled(t *testing.T) {
 		}
 	}
 }
+
+// What a store says of a topic goes along with its snapshots, and never over
+// what another store says.
+func TestWhatIsKeptIsCopied(t *testing.T) {
+	b, other := newBroker(t), newBroker(t)
+	from, to, taken := writerConfig(b), faultstore.NewMemory(), writerConfig(other)
+	l := openLog(t, from)
+	openLog(t, taken)
+	kept, err := KeptOf(t.Context(), from.Objects, l.Identity().ID)
+	if err != nil || kept == nil || kept.Topic != brokerTopic {
+		t.Fatalf("got %+v, %v", kept, err)
+	}
+	if kept, err := KeptOf(t.Context(), from.Objects, messages.LogID{1}); kept != nil || err != nil {
+		t.Errorf("of another log: %+v, %v", kept, err)
+	}
+	for range 2 { // again does no harm
+		if err := kept.Copy(t.Context(), from.Objects, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if copied, err := KeptIn(t.Context(), to, brokerTopic); err != nil || copied.LogID != kept.LogID || len(copied.Begins) != kept.Partitions {
+		t.Errorf("the copy says %+v, %v", copied, err)
+	}
+	if err := kept.Copy(t.Context(), from.Objects, taken.Objects); err == nil {
+		t.Error("it is copied over that of another topic")
+	}
+}

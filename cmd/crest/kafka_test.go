@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -193,4 +194,44 @@ func TestDoctorSaysWhatItNeeds(t *testing.T) {
 		t.Fatal(err)
 	}
 	crest(t, "doctor", "--config", filepath.Join(dir, "crest.yaml")).want(t, 2, "crest.yaml:1")
+}
+
+// A store of snapshots of a topic is backed up and brought back with what it says
+// of the topic, and the topic brings what came after.
+func TestSnapshotsOfATopicAreRestored(t *testing.T) {
+	addr := brokers(t, 2)
+	data, backup := t.TempDir(), "dir:"+filepath.Join(t.TempDir(), "backup")
+	serve := []string{"--log", "kafka://" + addr + "/events"}
+	n := serveNode(t, data, serve...)
+	send := func() {
+		t.Helper()
+		crest(t, "ingest", write(t, "e.ndjson", `{"topic":"a"}`+"\n"+`{"topic":"b"}`+"\n"), "--addr", n.addr, "--progress", "none").want(t, 0)
+	}
+	counted := func(want int) {
+		t.Helper()
+		soon(t, fmt.Sprintf(`"count_estimate": %d,`, want), "count", "a", "--window", "all", "--addr", n.addr, "-o", "json")
+	}
+	send()
+	counted(1)
+	resp, err := http.Post("http://"+n.addr+"/api/v1/admin/snapshot", "", nil)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatal(resp, err)
+	}
+	resp.Body.Close()
+	crest(t, "snapshot", "restore", "--from", "dir:"+filepath.Join(data, "store"), "--store", backup, "--store-only").want(t, 0, "topic events of Kafka")
+	crest(t, "snapshot", "verify", "--store", backup).want(t, 0, "the snapshots are sound")
+	send()
+	counted(2)
+	n.stop()
+	if err := os.RemoveAll(filepath.Join(data, "store")); err != nil {
+		t.Fatal(err)
+	}
+	crest(t, "snapshot", "restore", "--from", backup, "--data", data).want(t, 0, "topic events of Kafka", "crest doctor")
+	if got := levels(t, 0, append(serve, "--data", data)...); got["identity"] != "good" {
+		t.Errorf("doctor: %v", got)
+	}
+	n = serveNode(t, data, serve...)
+	counted(2)
+	send()
+	counted(3)
 }

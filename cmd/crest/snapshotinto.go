@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,7 @@ import (
 	"github.com/crestdb/crest/messages"
 	"github.com/crestdb/crest/persistence"
 	"github.com/crestdb/crest/persistence/eventlog"
+	"github.com/crestdb/crest/persistence/eventlog/kafka"
 	"github.com/crestdb/crest/persistence/objectstore"
 	"github.com/crestdb/crest/persistence/snapshot"
 )
@@ -21,19 +23,29 @@ type destination struct {
 	dir  string               // of the log; "": there is none to look at
 	open *eventlog.Log        // the one that is there; it keeps nodes away
 	made messages.LogIdentity // of the one to be made; no partitions: none is
+	// topic is set if the log is a topic of Kafka, which is nowhere to be looked at
+	// or made.
+	topic *kafka.Kept
 }
 
 // into finds out which log it is: the one in the data folder, the one whose
 // identity was given, or the only one that the store knows.
-func (r *restoring) into(source objectstore.Store, listings []snapshot.Listing) (*destination, error) {
+func (r *restoring) into(ctx context.Context, source objectstore.Store, listings []snapshot.Listing) (*destination, error) {
 	if r.storeOnly {
 		log, err := oneLog(source, listings)
-		return &destination{log: log}, err
+		if err != nil {
+			return nil, err
+		}
+		topic, err := kafka.KeptOf(ctx, source, log)
+		return &destination{log: log, topic: topic}, err
 	}
 	dir := r.logDir()
 	_, err := eventlog.ReadIdentity(persistence.OS{}, filepath.Join(dir, eventlog.IdentityFile))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+		if into, err := r.intoTopic(ctx, source, listings); into != nil || err != nil {
+			return into, err
+		}
 		return r.intoNew(dir, source, listings)
 	case err != nil:
 		return nil, err
@@ -47,6 +59,19 @@ func (r *restoring) into(source objectstore.Store, listings []snapshot.Listing) 
 		return nil, fmt.Errorf("%w: a node that runs has to be stopped first; a log that is damaged can be moved away, and one be made with --identity FILE", err)
 	}
 	return &destination{log: open.Identity().ID, dir: dir, open: open}, nil
+}
+
+// intoTopic is the log of the snapshots, if that is a topic of Kafka; else nil.
+func (r *restoring) intoTopic(ctx context.Context, source objectstore.Store, listings []snapshot.Listing) (*destination, error) {
+	logs := snapshot.Logs(listings)
+	if len(logs) != 1 || r.identity != "" || r.hashKeyFile != "" {
+		return nil, nil
+	}
+	topic, err := kafka.KeptOf(ctx, source, logs[0])
+	if topic == nil || err != nil {
+		return nil, err
+	}
+	return &destination{log: logs[0], topic: topic}, nil
 }
 
 // intoNew is a log that is to be made.
@@ -101,6 +126,11 @@ func (d *destination) fits(l *snapshot.Listing) error {
 	switch {
 	case d.open != nil:
 		id = d.open.Identity()
+	case d.topic != nil:
+		if int(l.Partition) >= d.topic.Partitions || l.Err == nil && l.Partitions != d.topic.Partitions {
+			return fmt.Errorf("it has snapshots of a log of %d partitions, the topic %s has %d", max(l.Partitions, int(l.Partition)+1), d.topic.Topic, d.topic.Partitions)
+		}
+		return nil
 	case !d.makes():
 		return nil
 	}
@@ -162,6 +192,8 @@ func (d *destination) epilogue(target objectstore.Store, restored int) string {
 			partitionsText(restored), target, d.dir, d.made.Partitions-restored)
 	case d.makes():
 		return fmt.Sprintf("%s restored in %v, and a log made in %s that begins behind them. Events that came after the snapshots are not there.", partitionsText(restored), target, d.dir)
+	case d.topic != nil:
+		return fmt.Sprintf("%s restored in %v; whoever owned them is fenced. The log is the topic %s of Kafka: the next start reads it from there, as far as it goes back (crest doctor says whether it does).", partitionsText(restored), target, d.topic.Topic)
 	case d.open != nil:
 		return fmt.Sprintf("%s restored in %v; the next start replays the log in %s from there.", partitionsText(restored), target, d.dir)
 	}

@@ -37,6 +37,9 @@ What becomes of the log:
                              identity is in no store, since the secret of the
                              hashes is part of it: give a copy of the log's file
                              log.meta (--identity), or --hash-key-file and --clock
+  a topic of Kafka           stays as it is, and no data folder is looked at: the
+                             start reads it from the snapshots on, as far as it
+                             still goes back (crest doctor tells)
   --store-only               no data folder is looked at: to copy snapshots from
                              one store to another`,
 		Example: `  crest snapshot restore --before 2026-01-02T15:00:00Z
@@ -133,7 +136,7 @@ func (r *restoring) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	into, err := r.into(source, listings)
+	into, err := r.into(ctx, source, listings)
 	if err != nil {
 		return err
 	}
@@ -148,6 +151,11 @@ func (r *restoring) run(ctx context.Context) error {
 			return err
 		}
 		defer closeStore(target)
+	}
+	if into.topic != nil && source != target {
+		if err := into.topic.Copy(ctx, source, target); err != nil {
+			return err
+		}
 	}
 	done, err := r.carryOut(ctx, source, target, plan)
 	if err != nil {

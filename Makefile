@@ -1,7 +1,8 @@
 # make            builds bin/crest
 # make demo       a node, a lively stream and the moving board (ARGS="--for 1m" to stop by itself)
 # make test       go vet and the tests of every package, with the race detector where goroutines meet
-# make integration  the real binary over real HTTP: killed, restarted, retried against (see bench/sim)
+# make integration  the real binary over real HTTP, with a real Kafka and S3: killed, restarted, retried
+#                 against (see bench/sim)
 # make bench      Go benchmarks, then every table of bench/, at sizes that end within about ten minutes;
 #                 crest beside Redis wants Debian's redis-server. For published sizes see bench/README.md
 # make proto      messages/eventpb from messages/event.proto; wants Debian's protobuf-compiler
@@ -37,11 +38,14 @@ test:
 	go list ./... | grep -E '$(PURE)' | xargs go test -timeout 5m
 	go list ./... | grep -vE '$(PURE)' | xargs go test -race -timeout 5m
 
+# What is behind the build tag e2e.
+E2E := ./bench/sim/kafka ./bench/sim
+
 # CREST_DATA=DIR adds the recorded streams in DIR, CREST_CYCLES=200 the long
 # run of kills; see bench/README.md.
 integration:
-	go vet -tags e2e ./bench/sim
-	go test -tags e2e -count=1 -v -timeout 40m ./bench/sim
+	go vet -tags e2e $(E2E)
+	go test -tags e2e -count=1 -v -p 1 -timeout 40m $(E2E)
 
 BENCHTIME ?= 100ms
 BENCH_EVENTS ?= 1000000
@@ -65,8 +69,8 @@ profile:
 lint: $(TOOLS)/staticcheck $(TOOLS)/govulncheck
 	@files=$$(gofmt -l .); \
 	if [ -n "$$files" ]; then echo "gofmt would change:"; echo "$$files"; exit 1; fi; echo "gofmt: clean"
-	go vet ./... && go vet -tags e2e ./bench/sim
-	$(TOOLS)/staticcheck -checks $(CHECKS) ./... && $(TOOLS)/staticcheck -checks $(CHECKS) -tags e2e ./bench/sim && echo "staticcheck: clean"
+	go vet ./... && go vet -tags e2e $(E2E)
+	$(TOOLS)/staticcheck -checks $(CHECKS) ./... && $(TOOLS)/staticcheck -checks $(CHECKS) -tags e2e $(E2E) && echo "staticcheck: clean"
 	@if out=$$($(TOOLS)/govulncheck ./... 2>&1); then echo "$$out"; \
 	elif grep -q 'fetching vulnerabilities' <<<"$$out"; then \
 		echo "govulncheck: SKIPPED, its database could not be reached, so nothing is known about vulnerabilities:"; \

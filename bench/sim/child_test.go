@@ -4,11 +4,13 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -48,10 +50,24 @@ func serve(args []string) error {
 	size(flags, "dedup-memory", &cfg.DedupMemory)
 	size(flags, "min-free", &cfg.MinFree)
 	window := flags.Duration("dedup-window", 0, "")
+	partitions := flags.Int("partitions", 0, "")
+	flags.Func("log", "", func(url string) error {
+		broker, topic, ok := strings.Cut(strings.TrimPrefix(url, "kafka://"), "/")
+		if !ok {
+			return errors.New("want kafka://HOST:PORT/TOPIC")
+		}
+		k := node.DefaultKafka()
+		k.Brokers, k.Topic = []string{broker}, topic
+		cfg.Kafka = &k
+		return nil
+	})
 	level := slog.LevelInfo
 	flags.TextVar(&level, "log-level", level, "")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if *partitions > 0 {
+		cfg.Partitions = partitions
 	}
 	if *window > 0 {
 		cfg.DedupWindow = window

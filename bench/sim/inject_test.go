@@ -37,8 +37,15 @@ type injection struct {
 // when that is in force.
 func inject(ctx context.Context, t *testing.T, process int, calls, errno string, n int, files ...string) *injection {
 	t.Helper()
+	return attach(ctx, t, process, "trace="+calls, fmt.Sprintf("inject=%s:error=%s:when=%d+", calls, errno, n), files...)
+}
+
+// attach has strace watch a running process, and change what some of its calls
+// do.
+func attach(ctx context.Context, t *testing.T, process int, trace, change string, files ...string) *injection {
+	t.Helper()
 	i := &injection{t: t, out: filepath.Join(t.TempDir(), "strace")}
-	args := []string{"-f", "-ttt", "-o", i.out, "-e", "signal=none", "-e", "trace=" + calls, "-e", fmt.Sprintf("inject=%s:error=%s:when=%d+", calls, errno, n), "-p", strconv.Itoa(process)}
+	args := []string{"-f", "-ttt", "-o", i.out, "-e", "signal=none", "-e", trace, "-e", change, "-p", strconv.Itoa(process)}
 	for _, f := range files {
 		args = append(args, "-P", f)
 	}

@@ -19,22 +19,13 @@ func TestTheOperationsPageNamesWhatThereIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := serveNode(t, t.TempDir(), "--partitions", "1")
-	resp, err := http.Get("http://" + n.addr + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	exposition, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	exposition := expositionOf(t, "--partitions", "1") + expositionOf(t, "--log", "kafka://"+brokers(t, 1)+"/events")
 	metrics := regexp.MustCompile(`crest_[a-z_]+`).FindAllString(string(page), -1)
 	if len(metrics) < 5 {
 		t.Errorf("metrics %q: want more of them", metrics)
 	}
 	for _, name := range metrics {
-		if !strings.Contains(string(exposition), "# TYPE "+name+" ") {
+		if !strings.Contains(exposition, "# TYPE "+name+" ") {
 			t.Errorf("there is no metric %s", name)
 		}
 	}
@@ -54,7 +45,7 @@ func TestTheOperationsPageNamesWhatThereIs(t *testing.T) {
 			t.Errorf("there is no flag %s", flag)
 		}
 	}
-	named := regexp.MustCompile(`crest (snapshot|log) [a-z]+|crest (serve|status)\b`).FindAllString(string(page), -1)
+	named := regexp.MustCompile(`crest (snapshot|log) [a-z]+|crest (serve|status|doctor|ingest)\b`).FindAllString(string(page), -1)
 	if len(named) < 10 {
 		t.Errorf("commands %q: want more of them", named)
 	}
@@ -63,4 +54,20 @@ func TestTheOperationsPageNamesWhatThereIs(t *testing.T) {
 			t.Errorf("there is no command %s", name)
 		}
 	}
+}
+
+// expositionOf is what a node says at /metrics.
+func expositionOf(t *testing.T, serve ...string) string {
+	t.Helper()
+	n := serveNode(t, t.TempDir(), serve...)
+	resp, err := http.Get("http://" + n.addr + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }

@@ -174,6 +174,7 @@ type splitNode struct {
 	// Both are counts, used up one after the other.
 	lost, failed int
 	holdAppend   bool
+	stale        bool              // whoever asks before it appends is told of nothing
 	hold         messages.Position // the engine counts no further; nil: it counts all
 	asked        []messages.KeyQuery
 	admitErr     error
@@ -231,7 +232,11 @@ func (n *splitNode) Seen(ctx context.Context, q *messages.KeyQuery) (messages.Ke
 	}
 	n.asked = append(n.asked, *q)
 	home := messages.NewRoutes(&n.id).Home(q.Key)
-	k, there := n.partitionLocked(home, n.appliedLocked()[home], map[string]int{})[q.Key]
+	applied := n.appliedLocked()[home]
+	if n.stale && !q.Applied {
+		applied = 0
+	}
+	k, there := n.partitionLocked(home, applied, map[string]int{})[q.Key]
 	switch {
 	case !there || !q.Applied && k.end+n.window <= n.now:
 		return messages.KeyVerdict{State: messages.KeyNew}, ctx.Err()

@@ -94,6 +94,20 @@ func TestKeyedEventsFollowTheirHome(t *testing.T) {
 	}
 }
 
+func TestPositionCoversTheHomeToo(t *testing.T) {
+	for i := range 8 { // topics of some partitions, most of them not the home
+		log := newSplitLog(4)
+		a, b := newSplitGateway(t, log), newSplitGateway(t, log)
+		for _, g := range []*splitGateway{a, b} {
+			re := g.keyed(fmt.Sprintf(`{"topic":"t%d"}`, i), "k")
+			pos, err := messages.ParsePosition(re.fields["position"].(string), log.id.ID, 4)
+			if err != nil || !pos.Covers(log.ends) {
+				t.Errorf("position %v, %v; the log ends at %v", pos, err, log.ends)
+			}
+		}
+	}
+}
+
 func TestEventsWithoutAKeyDoNotAskAnyHome(t *testing.T) {
 	log := newSplitLog(4)
 	g := newSplitGateway(t, log)
@@ -256,6 +270,7 @@ func TestGatewaysRaceWithOneKeyAndTwoBodies(t *testing.T) {
 					// Each try is a process of its own, with a clock of its own.
 					now := testNow + messages.Micros(rng.IntN(3))
 					g := newSplitGateway(t, log, func(cfg *ingestConfig) { cfg.Now = func() messages.Micros { return now } })
+					g.node.stale = rng.IntN(2) == 0
 					switch rng.IntN(6) {
 					case 0:
 						g.node.dies = rng.IntN(len(log.ends) + 2)
@@ -456,6 +471,31 @@ func TestKeyedAckNoneCountsWhatAnotherGatewayWon(t *testing.T) {
 	b.in.Close(context.Background())
 	if s := b.in.Stats(); s.Lost != 12 || s.Accepted != 0 || log.countedTimes(t, "b") != 0 || log.countedTimes(t, "a") != 1 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// Behind an answer the body is still needed: another gateway may have been first.
+func TestKeyedAckNoneIsJudgedAsTheFirstWas(t *testing.T) {
+	log := newSplitLog(4)
+	a := newSplitGateway(t, log)
+	b := newSplitGateway(t, log, func(cfg *ingestConfig) { cfg.Now = func() messages.Micros { return testNow + messages.Second } })
+	b.node.hold = make(messages.Position, 4) // it does not know of the first
+	a.node.dies = 2
+	if re := a.keyed(manyTopics("a"), "k"); re.status != 503 {
+		t.Fatal(re.body)
+	}
+	if re := b.send(eventsPath+"?ack=none", manyTopics("a"), typeHeader, ndjsonBody, keyHeader, "k"); re.status != 200 {
+		t.Fatalf("%d %s", re.status, re.body)
+	}
+	log.set(func() { b.node.hold = nil })
+	b.in.Close(context.Background())
+	if s := b.in.Stats(); s.Lost != 0 || s.Repeats != 1 || log.countedTimes(t, "a") != 1 {
+		t.Errorf("%+v", s)
+	}
+	for _, block := range log.blocks() {
+		if block.follow != nil && block.sent != testNow {
+			t.Errorf("judged as of %v, not as the first was", block.sent)
+		}
 	}
 }
 

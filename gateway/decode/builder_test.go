@@ -235,18 +235,21 @@ func TestKeySetFindsEveryRepetition(t *testing.T) {
 			k.generation = ^uint32(0) // the next reset wraps
 		}
 		k.reset()
-		a, b := k.open(), k.open()
+		a, b, c, d := k.open(), k.open(), k.open(), k.open()
 		for i := range 3000 {
 			key := []byte(fmt.Sprint("k", i))
-			if !k.add(a, key) || !k.add(b, key) {
-				t.Fatalf("round %d: %s is new in both objects", round, key)
+			if !k.add(a, key) || !k.add(b, key) || !k.addText(c, key) || !k.addText(d, key) {
+				t.Fatalf("round %d: %s is new in all objects", round, key)
 			}
 		}
 		for i := range 3000 {
 			key := []byte(fmt.Sprint("k", i))
-			if k.add(a, key) || k.add(b, key) {
-				t.Fatalf("round %d: %s was there in both objects", round, key)
+			if k.add(a, key) || k.add(b, key) || k.addText(c, key) || k.addText(d, key) {
+				t.Fatalf("round %d: %s was there in all objects", round, key)
 			}
+		}
+		if k.used != 4*3000 {
+			t.Fatalf("round %d: %d keys", round, k.used)
 		}
 	}
 }

@@ -57,7 +57,7 @@ func (d *MessageDecoder) Decode(m *messages.Message, dst []byte) (out []byte, re
 	out, refused = d.out, d.refused
 	d.out, d.refused = nil, nil
 	if d.bodies.envelope.used {
-		d.bodies.around, d.bodies.envelope = nil, envelope{}
+		d.bodies.envelope = envelope{}
 	}
 	return out, d.records, refused
 }

@@ -191,7 +191,10 @@ func TestMessagesDoNotMeet(t *testing.T) {
 				t.Errorf("%s: got %s, want %s", c.name, got, c.want)
 			}
 			for _, p := range poison {
-				decoders[c.format].Decode(message(p.value, p.head...), nil)
+				out, _, refused := decoders[c.format].Decode(message(p.value, p.head...), nil)
+				if c.format == FormatAuto && (len(out) > 0 || len(refused) != 1 || refused[0].Reason != p.reason) {
+					t.Errorf("%s behind %s: %s, %v", p.name, c.name, describe(out, nil), refused)
+				}
 			}
 		}
 	}

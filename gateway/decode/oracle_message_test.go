@@ -25,8 +25,11 @@ func judgeText(value []byte, one func(tree) verdict) (events []verdict, ok bool)
 	for _, e := range all {
 		ok = ok && depthOf(e) <= MaxDepth
 	}
+	if !ok && !severalLines(text) {
+		return nil, false
+	}
 	if !ok {
-		return judgeLines(text, one), severalLines(text)
+		return judgeLines(text, one), true
 	}
 	for _, e := range all {
 		events = append(events, one(e))

@@ -46,6 +46,7 @@ var poison = []struct {
 	{"protobuf of another message", protobuf(typicalProto), []string{"content-type", `application/protobuf; proto="acme.View"`}, `protobuf message "acme.View"; want crest.v1.Event or crest.v1.EventBatch`},
 	{"protobuf of another message by header", protobuf(typicalProto), []string{"content-type", "application/protobuf", "proto-type", "acme.View"}, `protobuf message "acme.View"; want crest.v1.Event or crest.v1.EventBatch`},
 	{"CloudEvents of another version", `{"topic":"a"}`, []string{"ce_specversion", "0.3"}, `ce_specversion: "0.3"; want 1.0`},
+	{"CloudEvents without an id", `{"topic":"a"}`, []string{"ce_specversion", "1.0"}, "a CloudEvent needs both id and source"},
 	{"CloudEvents with two ids", `{"topic":"a"}`, []string{"ce_specversion", "1.0", "ce_id", "1", "ce_id", "2"}, "ce_id: given twice"},
 	{"CloudEvents with an id that is no text", `{"topic":"a"}`, []string{"ce_specversion", "1.0", "ce_id", "\xff", "ce_source", "s"}, "ce_id: invalid UTF-8"},
 

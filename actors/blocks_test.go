@@ -165,6 +165,13 @@ func TestAForgottenWriterTakesNoRoom(t *testing.T) {
 			t.Fatalf("%d writers are kept, %d are remembered", len(w.last), len(w.records(at)))
 		}
 	}
+	// Also its repeats keep it remembered.
+	last := writers{}
+	for n := range messages.Micros(10) {
+		if again := last.repeated(&messages.Sent{Sequence: 7}, n*20*messages.Hour); again != (n > 0) {
+			t.Errorf("block %d was there before: %v", n, again)
+		}
+	}
 	if w.bytes() < 24*40 || w.bytes() > 24*300 {
 		t.Errorf("24 writers take %d bytes", w.bytes())
 	}

@@ -14,8 +14,8 @@ type Ledger struct {
 
 	NextOffset    Offset // behind the last durable entry
 	AppliedOffset Offset // behind the last entry applied
-	// Controls are the applied offsets that hold no event (ticks, settings, key
-	// headers without events).
+	// Controls are the applied blocks that hold no event (ticks, settings, key
+	// headers without events), an offset each in the embedded log.
 	Controls uint64
 	Epoch    uint64
 	Digest   Digest

@@ -140,6 +140,7 @@ func (c *cursor) enter(out *assembly) (more bool, err error) {
 		c.at = max(c.at, next)
 		return true, nil
 	}
+	c.log.reading.brokers.heard(&h)
 	c.head, c.inside = h, true
 	c.records = recordIter{head: &c.head, b: h.records, left: h.count}
 	if h.codec == 0 {

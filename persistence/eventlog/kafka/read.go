@@ -31,9 +31,10 @@ const (
 
 // reading is what Read needs to go on where it was.
 type reading struct {
-	routes messages.Routes
-	parts  []partReading
-	health health
+	routes  messages.Routes
+	brokers brokerTime
+	parts   []partReading
+	health  health
 }
 
 type partReading struct {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"log/slog"
 	"sync"
 	"time"
@@ -18,7 +19,8 @@ import (
 //   - when the wall clock is behind it goes on at half speed until the wall
 //     clock has caught up, however long that takes.
 //
-// Jumps and the begin of slewing are logged.
+// Where others stamp what arrives (brokers of Kafka), Follow keeps it from being
+// behind them. Jumps and the begin of slewing are logged.
 type Clock struct {
 	wall func() messages.Micros // may jump
 	mono func() messages.Micros // never goes back; its zero is arbitrary
@@ -93,6 +95,27 @@ func (c *Clock) raise(floor messages.Micros) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now = max(c.now, floor)
+}
+
+// followEvery is how long a clock may stay behind one that it follows.
+const followEvery = 100 * time.Millisecond
+
+// Follow keeps the clock from being behind another one until ctx ends: what was
+// stamped by that would lie ahead of every window. at is its time as last heard,
+// 0: never.
+func (c *Clock) Follow(ctx context.Context, at func() messages.Micros) {
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if t := at(); t > c.Now() {
+			c.raise(t)
+		}
+	}
 }
 
 // step handles a wall clock that is far ahead.

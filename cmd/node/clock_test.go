@@ -1,8 +1,12 @@
 package node
 
 import (
+	"context"
 	"log/slog"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/crestdb/crest/messages"
 )
@@ -90,4 +94,35 @@ func TestClockNeverBelowTheLogsLastStamp(t *testing.T) {
 	if got := r.Now(); got < floor {
 		t.Errorf("clock at %d below the floor %d", got, floor)
 	}
+}
+
+// A clock that follows another one is not behind it for long, never goes back
+// when that does, and follows its own wall clock where it is told nothing.
+func TestClockFollowsAnotherOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		off := -30 * messages.Second // of the wall clock, against the brokers'
+		c := newClock(0, func() messages.Micros { return messages.MicrosOf(time.Now()) + off }, sinceNow(), slog.New(slog.DiscardHandler))
+		var heard atomic.Int64
+		go c.Follow(ctx, func() messages.Micros { return messages.Micros(heard.Load()) })
+		time.Sleep(time.Second)
+		if now, wall := c.Now(), messages.MicrosOf(time.Now())+off; now != wall {
+			t.Errorf("it is %v off, though it was told nothing", now-wall)
+		}
+		for range 100 { // records come all the time
+			stamp := messages.MicrosOf(time.Now())
+			heard.Store(int64(stamp))
+			time.Sleep(followEvery + time.Millisecond)
+			if now := c.Now(); now < stamp {
+				t.Fatalf("it is behind a stamp by %v", (stamp - now).Duration())
+			}
+		}
+		ahead := c.Now()
+		heard.Store(1)
+		time.Sleep(followEvery + time.Millisecond)
+		if now := c.Now(); now < ahead {
+			t.Errorf("it went back by %v", (ahead - now).Duration())
+		}
+	})
 }

@@ -129,10 +129,13 @@ func (c *Core) Start() error {
 	if c.edge, err = gateway.New(c.gatewayConfig(), &id, c.log, engine); err != nil {
 		return err
 	}
-	if c.kafka != nil && c.cfg.Kafka.Group != "" {
+	if c.kafka != nil {
 		ctx, stop := context.WithCancel(context.Background())
 		c.stop = stop
-		c.background.Go(func() { c.commit(ctx) })
+		c.background.Go(func() { c.clock.Follow(ctx, c.kafka.BrokerTime) })
+		if c.cfg.Kafka.Group != "" {
+			c.background.Go(func() { c.commit(ctx) })
+		}
 	}
 	return nil
 }

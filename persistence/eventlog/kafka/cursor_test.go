@@ -317,3 +317,39 @@ func TestOldBatchesAreAnError(t *testing.T) {
 	c.load(&fetched{records: rig.batches})
 	isErr(t, c.fill(&messages.Batch{}), errOld, "offset 0")
 }
+
+// TestABatchThatDoesNotFitTheFetch: more is asked for until it does, but not for
+// ever; and less again when it is over.
+func TestABatchThatDoesNotFitTheFetch(t *testing.T) {
+	rig := newCursorRig(t)
+	rig.add("none", 1, nil, value(strings.Repeat("x", 5000)))
+	rig.log.cfg.FetchBytes = 1000
+	c := rig.log.newCursor(0, 0)
+	b := &messages.Batch{}
+	tries := 0
+	for len(b.Blocks) == 0 {
+		if tries++; tries > 4 {
+			t.Fatalf("it asks for %d bytes", c.want)
+		}
+		c.drop()
+		c.load(&fetched{records: slices.Clone(rig.batches[:min(c.want, len(rig.batches))])})
+		if err := c.fill(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if b.Records() != 1 || c.want != 1000 {
+		t.Errorf("%d records, and then %d bytes", b.Records(), c.want)
+	}
+	c.seek(0)
+	for b.Blocks = nil; ; {
+		c.drop()
+		c.load(&fetched{records: slices.Clone(rig.batches[:100])})
+		if err := c.fill(b); err != nil {
+			isErr(t, err, errCut, "offset 0")
+			return
+		}
+		if c.want > maxAnswer {
+			t.Fatalf("it asks for %d bytes", c.want)
+		}
+	}
+}

@@ -521,7 +521,7 @@ func TestFetchFromASlowBroker(t *testing.T) {
 	}
 	h.slow.Store(true)
 	began := time.Now()
-	f, err := cl.fetch(t.Context(), 0, 0, 1000, time.Second)
+	f, err := cl.fetch(t.Context(), 0, 0, 1000, 100*time.Millisecond)
 	if err != nil || len(f.records) < 1<<20 {
 		t.Fatalf("after %v: %v", time.Since(began), err)
 	}
@@ -530,7 +530,7 @@ func TestFetchFromASlowBroker(t *testing.T) {
 	}
 	h.silent.Store(true)
 	began = time.Now()
-	if _, err := cl.fetch(t.Context(), 0, 0, 1000, time.Second); err == nil || time.Since(began) > 20*time.Second {
+	if _, err := cl.fetch(t.Context(), 0, 0, 1000, 100*time.Millisecond); err == nil || time.Since(began) > 20*time.Second {
 		t.Errorf("after %v: %v", time.Since(began), err)
 	}
 }

@@ -291,11 +291,16 @@ func (a *boardActor) pull(m mail) {
 	m.request(a.merger, asked{a.question(*q), time.Now().Add(askTimeout)})
 }
 
+// maxSpreadPull is maxPull where topics are spread over shards, which stand still
+// until all are put together.
+const maxSpreadPull = 2 * messages.MaxK
+
 // question is what the merger is asked.
 func (a *boardActor) question(q window.TopAsk) question {
 	if a.spread == 0 {
 		return &topQuestion{q}
 	}
+	q.K = min(q.K, maxSpreadPull)
 	t := newSpreadTop(q, a.spread)
 	if a.reachK != q.K {
 		a.reachK, a.reach, a.calm = q.K, 0, 0

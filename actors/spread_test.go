@@ -721,6 +721,9 @@ func TestBoardsLearnHowMuchIsListed(t *testing.T) {
 	if other := a.question(window.TopAsk{Window: messages.Window1h, K: 100}).(*spreadTop); other.depth != leastDepth(100) {
 		t.Errorf("another board lists %d rows", other.depth)
 	}
+	if filtered := a.question(window.TopAsk{Window: messages.Window1h, K: maxPull, Categories: true}).(*spreadTop); filtered.k != maxSpreadPull {
+		t.Errorf("a filtered board is made of %d rows", filtered.k)
+	}
 	a.question(ask)
 	a.learn(&topAnswer{vain: true})
 	for range calmPulls {

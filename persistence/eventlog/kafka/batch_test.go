@@ -204,3 +204,22 @@ func BenchmarkBatch(b *testing.B) {
 		})
 	}
 }
+
+// TestWaitingFetchesHoldNoMemory: 64 partitions at rest would hold 64 buffers of
+// a fetch's size for ever.
+func TestWaitingFetchesHoldNoMemory(t *testing.T) {
+	(&fetched{buffer: make([]byte, 1<<20)}).free()
+	x := &exchange{correlation: 5, room: answerRoom}
+	if _, err := x.RawExchange(&answered{in: bytes.NewReader([]byte("\x00\x00\x00\x06\x00\x00\x00\x05ab"))}); err != nil {
+		t.Fatal(err)
+	}
+	if cap(x.answer) > 100 {
+		t.Errorf("an answer of 2 bytes holds %d", cap(x.answer))
+	}
+	(&fetched{buffer: make([]byte, maxKept+1)}).free()
+	for range 10 {
+		if n := cap(answerRoom(1 << 20)); n > maxKept {
+			t.Errorf("a buffer of %d bytes is kept", n)
+		}
+	}
+}

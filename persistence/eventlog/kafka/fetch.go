@@ -24,12 +24,26 @@ type fetched struct {
 	buffer []byte // what records lie in
 }
 
-// answers are buffers for fetches. They are of the size of a fetch, mostly.
+// answers are buffers for fetches that bring something. They are of the size of a
+// fetch, mostly.
 var answers sync.Pool
+
+// smallAnswer is one that is not worth such a buffer.
+const smallAnswer = 16 << 10
+
+// answerRoom is a buffer for an answer of n bytes.
+func answerRoom(n int) []byte {
+	if n > smallAnswer {
+		if b, ok := answers.Get().(*[]byte); ok && cap(*b) >= n {
+			return (*b)[:n]
+		}
+	}
+	return make([]byte, n)
+}
 
 // free gives the buffer back: nobody may use records any more.
 func (f *fetched) free() {
-	if f.buffer != nil {
+	if n := cap(f.buffer); n > smallAnswer && n <= maxKept {
 		b := f.buffer[:0]
 		answers.Put(&b)
 	}
@@ -44,16 +58,13 @@ func (c *client) fetch(ctx context.Context, p messages.Partition, from messages.
 	if err != nil {
 		return nil, err
 	}
-	x := &exchange{api: apiFetch, version: 11, route: toLeader(c.cfg.Topic, int32(p))}
+	x := &exchange{api: apiFetch, version: 11, route: toLeader(c.cfg.Topic, int32(p)), room: answerRoom}
 	id := c.topic.Load()
 	if s.fetch >= 13 && id != nil && *id != [16]byte{} {
 		// By its id: a topic made again under the name is another one.
 		x.version, x.flexible = 13, true
 	}
 	x.body = fetchRequest(x, c.cfg.Topic, id, int32(p), int64(from), maxBytes, wait)
-	if b, ok := answers.Get().(*[]byte); ok {
-		x.answer = *b
-	}
 	if err := c.ask(ctx, x, wait); err != nil {
 		c.forgetVersions()
 		return nil, err

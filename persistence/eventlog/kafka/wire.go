@@ -39,8 +39,9 @@ type exchange struct {
 	// route says which broker; nil: any.
 	route func(protocol.Cluster) (protocol.Broker, error)
 
-	// answer is what came behind the header. Before, it may be a buffer to use.
+	// answer is what came behind the header, in a buffer of room, if there is one.
 	answer []byte
+	room   func(n int) []byte
 }
 
 var (
@@ -78,10 +79,12 @@ func (x *exchange) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
 		return nil, fmt.Errorf("the broker answered request %d instead of %d", id, x.correlation)
 	}
 	n := int(size) - 4
-	if cap(x.answer) < n {
+	if x.room != nil {
+		// Only now: requests that wait for something to come have none.
+		x.answer = x.room(n)
+	} else {
 		x.answer = make([]byte, n)
 	}
-	x.answer = x.answer[:n]
 	for rest := x.answer; len(rest) > 0; {
 		// A slow broker is not a silent one.
 		x.allow(rw, x.stall)

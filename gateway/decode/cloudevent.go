@@ -189,7 +189,7 @@ func (b *bodies) encodedData() {
 		f = FormatJSON // the default of CloudEvents in JSON
 	}
 	if name := foreignProto(params); f == FormatProtobuf && name != nil {
-		e.reject("datacontenttype: protobuf message %s; want crest.v1.Event", shorten(name))
+		e.reject("datacontenttype: protobuf message %s; want crest.v1.Event", strconv.QuoteToGraphic(shorten(name)))
 		return
 	}
 	b.data = growTo(b.data, base64.StdEncoding.DecodedLen(len(env.encoded)))
@@ -260,7 +260,7 @@ func (env *envelope) fill(e *event, place int) {
 	}
 	if !e.record.HasTime && len(env.time) > 0 {
 		e.key = keyTime
-		v, ok := textValue(env.time)
+		v, _, ok := textValue(env.time)
 		if !ok {
 			v = value{kind: kindBytes}
 		}
@@ -277,7 +277,7 @@ func (env *envelope) fill(e *event, place int) {
 		e.id = strconv.AppendInt(e.id, int64(place), 10)
 	}
 	e.key = keySourceID
-	v, ok := textValue(e.id)
+	v, _, ok := textValue(e.id)
 	switch {
 	case !ok:
 		e.reject("source/id: invalid UTF-8")

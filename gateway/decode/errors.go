@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strconv"
 	"unicode/utf8"
 )
 
@@ -34,6 +35,14 @@ func textError(text []byte, offset int, reason string) *SyntaxError {
 		Offset: offset,
 		Reason: reason,
 	}
+}
+
+// named is a key as a reason names it.
+func named(key []byte) string {
+	if allPlain(key) {
+		return shorten(key)
+	}
+	return strconv.QuoteToGraphic(shorten(key))
 }
 
 // shorten makes text fit into a reason.

@@ -109,7 +109,7 @@ func (e *event) uniqueText(object uint32, key []byte) {
 	case e.keys.used >= MaxKeys:
 		e.reject("more than %d keys", MaxKeys)
 	case !e.keys.addText(object, key):
-		e.reject("%s: given twice", shorten(key))
+		e.reject("%s: given twice", named(key))
 	}
 }
 
@@ -119,7 +119,7 @@ func (e *event) unique(object uint32, key []byte) {
 	case e.keys.used >= MaxKeys:
 		e.reject("more than %d keys", MaxKeys)
 	case !e.keys.add(object, key):
-		e.reject("%s: given twice", shorten(key))
+		e.reject("%s: given twice", named(key))
 	}
 }
 

@@ -110,22 +110,21 @@ func sniff(value []byte) Format {
 // unframed is what follows the five bytes that clients of a schema registry put in
 // front of a value (0 and the schema's number), and for protobuf the place of the
 // message within its schema; false if there are neither JSON nor protobuf events.
-func unframed(value []byte) (payload []byte, f Format, ok bool) {
+func unframed(value []byte) (payload []byte, ok bool) {
 	if len(value) < 6 || value[0] != 0 {
-		return nil, 0, false
+		return nil, false
 	}
 	payload = value[5:]
-	if f = sniff(payload); f == FormatJSON {
-		return payload, f, true
+	if sniff(payload) == FormatJSON {
+		return payload, true
 	}
 	// A count and as many numbers; a count of 0 stands for the one number 0.
 	count := payload[0] / 2 // zigzag
 	if payload[0]&1 != 0 || payload[0] >= 0x80 || len(payload) <= int(count)+1 {
-		return nil, 0, false
+		return nil, false
 	}
 	payload = payload[1+count:] // messages are not that many: a byte each
-	f = sniff(payload)
-	return payload, f, f == FormatProtobuf
+	return payload, sniff(payload) == FormatProtobuf
 }
 
 // severalLines tells whether a text that is no JSON has an object on a line of its

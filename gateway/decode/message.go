@@ -99,19 +99,25 @@ var (
 
 // message finds out what a message is, and takes it.
 func (d *MessageDecoder) message(m *messages.Message) error {
-	if len(m.Value) == 0 {
+	value := m.Value
+	if len(value) == 0 {
 		return errNoValue
 	}
-	if d.format == FormatAuto && len(m.Headers) == 0 && m.Value[0] == '{' { // mostly
+	if d.format == FormatAuto && len(m.Headers) == 0 && value[0] == '{' { // mostly
 		d.bodies.envelopes = envelopesSeen
-		return d.text(m.Value)
+		return d.text(value)
+	}
+	if value[0] == 0 { // begins no format
+		if payload, ok := unframed(value); ok {
+			value = payload
+		}
 	}
 	d.bodies.envelopes = envelopesNone
 	if d.format == FormatAuto {
 		d.bodies.envelopes = envelopesSeen
 	}
 	if len(m.Headers) == 0 {
-		return d.as(d.format, m.Value)
+		return d.as(d.format, value)
 	}
 	h, err := d.headers(m.Headers)
 	if err != nil {
@@ -121,7 +127,7 @@ func (d *MessageDecoder) message(m *messages.Message) error {
 		// The value is the event, and content-type that of the value.
 		d.bodies.around, d.bodies.envelopes = &d.bodies.envelope, envelopesNone
 	} else if d.format != FormatAuto {
-		return d.as(d.format, m.Value)
+		return d.as(d.format, value)
 	}
 	f, params, ok := mediaOf(h.contentType)
 	switch {
@@ -139,7 +145,7 @@ func (d *MessageDecoder) message(m *messages.Message) error {
 			return fmt.Errorf("protobuf message %s; want crest.v1.Event or crest.v1.EventBatch", strconv.QuoteToGraphic(shorten(name)))
 		}
 	}
-	return d.as(f, m.Value)
+	return d.as(f, value)
 }
 
 // messageHeaders are the headers that mean something.
@@ -214,13 +220,7 @@ func (d *MessageDecoder) as(f Format, value []byte) (err error) {
 
 // unknown takes a value that nothing was said about.
 func (d *MessageDecoder) unknown(value []byte) error {
-	f := sniff(value)
-	if f == FormatAuto {
-		if payload, framed, ok := unframed(value); ok {
-			value, f = payload, framed
-		}
-	}
-	switch f {
+	switch f := sniff(value); f {
 	case FormatJSON:
 		return d.text(value)
 	case FormatAuto:
@@ -228,8 +228,9 @@ func (d *MessageDecoder) unknown(value []byte) error {
 			return explained(FormatNDJSON, d.bodies.NDJSON(value))
 		}
 		return errors.New(unlike(value))
+	default:
+		return d.as(f, value)
 	}
-	return d.as(f, value)
 }
 
 // text takes JSON in whatever lines it comes: one value, or an event per line. Only

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
 
@@ -136,6 +138,11 @@ func FuzzMessage(f *testing.F) {
 		out, records, refused := d.Decode(m, nil)
 		if records+len(refused) == 0 {
 			t.Fatal("neither a record nor a refusal")
+		}
+		for _, r := range refused {
+			if r.Reason == "" || len(r.Reason) > 400 || !utf8.ValidString(r.Reason) || strings.ContainsFunc(r.Reason, unicode.IsControl) {
+				t.Fatalf("reason %q", r.Reason)
+			}
 		}
 		for range records {
 			var r messages.Record

@@ -149,6 +149,8 @@ var forms = []struct {
 	{"a schema registry's protobuf, the first message", 0, "\x00\x00\x00\x01\x02\x00" + protobuf(&eventpb.Event{Topic: "a"}), nil, `a`},
 	{"a schema registry's protobuf, the second message", 0, "\x00\x00\x00\x01\x02\x02\x02" + protobuf(protoBatch), nil, `a b !1`},
 
+	{"a schema registry's JSON by header", 0, "\x00\x00\x00\x01\x02{\"topic\":\"a\"}", []string{"content-type", "application/json"}, `a`},
+	{"a schema registry's protobuf alone", FormatProtobuf, "\x00\x00\x00\x01\x02\x02\x02" + protobuf(protoBatch), nil, `a b !1`},
 	{"JSON alone", FormatJSON, `{"topic":"a"}`, []string{"content-type", "application/x-protobuf"}, `a`},
 	{"JSON alone takes no envelopes", FormatJSON, `{"topic":"a","specversion":"1.0","data":1}`, []string{"ce_specversion", "1.0"}, `a{"specversion":"1.0","data":1}`},
 	{"lines alone", FormatNDJSON, "x\n{\"topic\":\"a\"}", nil, `a !0`},

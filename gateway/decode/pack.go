@@ -121,7 +121,7 @@ func (s *packScanner) object(e *event, members, pos, depth int, inner bool) int 
 // only kept.
 func (s *packScanner) keep(e *event, f field, v value, from, to int, inner bool) {
 	if v.kind == kindNoNumber {
-		e.reject("%s: not a finite number", shorten(e.key))
+		e.reject("%s: not a finite number", named(e.key))
 	}
 	if e.bounded() {
 		m := e.members(inner && f == fieldOther)

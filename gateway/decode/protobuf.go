@@ -123,6 +123,8 @@ func (e *event) protobuf(src []byte) {
 		var n int
 		if c := src[pos]; c >= 1<<3 && c < 0x80 {
 			num, typ, n = protowire.Number(c>>3), protowire.Type(c&7), 1
+		} else if c >= 0x80 && pos+1 < len(src) && src[pos+1] == 1 { // 16 to 31
+			num, typ, n = 16+protowire.Number(c&0x7f>>3), protowire.Type(c&7), 2
 		} else if num, typ, n = consumeTag(src[pos:]); n < 0 {
 			e.broken(pos, n)
 			return
@@ -194,35 +196,37 @@ func (e *event) protoText(f *protoField, text []byte) {
 	if len(text) == 0 {
 		return
 	}
-	v, ok := textValue(text)
+	v, plain, ok := textValue(text)
 	if !ok {
 		e.reject("%s: invalid UTF-8", f.name)
 		return
 	}
 	e.known(f.field, f.name)
 	if e.set(f.field, v) {
-		e.keepQuoted(f.name, text)
+		e.keepMember(f.name, text, plain)
 	}
 }
 
-// textValue is a value of text; false if that is not UTF-8.
-func textValue(text []byte) (v value, ok bool) {
+// textValue is a value of text. It is not ok if that is no UTF-8, and plain if it has
+// no special byte.
+func textValue(text []byte) (v value, plain, ok bool) {
 	if allPlain(text) {
-		return value{kind: kindText, text: text}, true
+		return value{kind: kindText, text: text}, true, true
 	}
 	if !utf8.Valid(text) {
-		return v, false
+		return v, false, false
 	}
-	return value{kind: kindText, control: hasControl(text), text: text}, true
+	return value{kind: kindText, control: hasControl(text), text: text}, false, true
 }
 
-// keepQuoted keeps a member that is text.
-func (e *event) keepQuoted(key, text []byte) {
+// keepMember keeps a member that is text; plain says that its key and text have no
+// special byte.
+func (e *event) keepMember(key, text []byte, plain bool) {
 	if !e.bounded() {
 		return
 	}
 	m := e.members(false)
-	if allPlain(key) && allPlain(text) && len(text) <= MaxExtraBytes { // mostly
+	if plain && len(text) <= MaxExtraBytes {
 		b := slices.Grow(*m, len(key)+len(text)+5)
 		b = append(append(append(b, '"'), key...), `":"`...)
 		*m = append(append(b, text...), '"')
@@ -291,13 +295,14 @@ func (e *event) attribute(object uint32, entry []byte) {
 			return
 		}
 	}
-	v, ok := textValue(text)
-	if !ok || !allPlain(key) && !utf8.Valid(key) {
+	v, plain, ok := textValue(text)
+	plainKey := allPlain(key)
+	if !ok || !plainKey && !utf8.Valid(key) {
 		e.reject("attributes: invalid UTF-8")
 		return
 	}
 	if e.set(e.field(object, key, false), v) {
-		e.keepQuoted(key, text)
+		e.keepMember(key, text, plain && plainKey)
 	}
 }
 

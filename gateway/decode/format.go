@@ -27,8 +27,11 @@ func (f Format) String() string {
 	return fmt.Sprintf("format(%d)", uint8(f))
 }
 
-// ParseFormat reads what String writes.
+// ParseFormat reads what String writes; "" is auto.
 func ParseFormat(s string) (Format, error) {
+	if s == "" {
+		return FormatAuto, nil
+	}
 	for f, name := range formatNames {
 		if s == name {
 			return Format(f), nil

@@ -224,6 +224,9 @@ func TestFormatNames(t *testing.T) {
 			t.Errorf("%v: %v %v", f, g, err)
 		}
 	}
+	if f, err := ParseFormat(""); err != nil || f != FormatAuto {
+		t.Errorf("nothing is %v %v", f, err)
+	}
 	if _, err := ParseFormat("avro"); err == nil || !strings.Contains(err.Error(), "msgpack") {
 		t.Errorf("%v", err)
 	}

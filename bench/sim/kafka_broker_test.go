@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -85,10 +86,10 @@ func restart(ctx context.Context, t *testing.T, b *kafka.Broker) {
 // newTopicName is one that is not there yet.
 func newTopicName(t *testing.T) string {
 	name := strings.Map(func(r rune) rune {
-		if r == '/' {
-			return '-'
+		if r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return r
 		}
-		return r
+		return '-'
 	}, t.Name())
 	return fmt.Sprintf("%s-%d", name, topics.Add(1))
 }

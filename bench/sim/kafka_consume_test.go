@@ -23,7 +23,7 @@ import (
 
 // TestKafkaConsume measures what a node takes for an event that is in a topic
 // already, produced by somebody else with lz4: one JSON object of about 200 bytes
-// a record; many in one record, as lines; protobuf; and crest's own blocks, from
+// a record; a hundred of one partition in one record, as lines; protobuf; and crest's own blocks, from
 // its gateway. What it then says equals brute force. CREST_KAFKA_EVENTS, _TOPICS
 // and _MEMORY (MiB) are the sizes; from 10,000,000 events on the figures have to
 // be those that we promise.
@@ -62,19 +62,36 @@ func TestKafkaConsume(t *testing.T) {
 		{"nothing", 0, nil},
 		{"JSON", 600_000, func(topic string) {
 			write(ctx, t, b.Addr(), topic, func(put func(*kgo.Record)) {
-				each(func(i int, e *workload.Event) { put(&kgo.Record{Key: e.Topic[:], Value: wordy(e, i)}) })
+				each(func(i int, e *workload.Event) { put(&kgo.Record{Key: bytes.Clone(e.Topic[:]), Value: wordy(e, i)}) })
 			})
 		}},
 		{"lines in a record", 600_000, func(topic string) {
 			write(ctx, t, b.Addr(), topic, func(put func(*kgo.Record)) {
-				var lines bytes.Buffer
+				// A hundred events of one partition each, keyed by the topic of one of them.
+				where := kgo.StickyKeyPartitioner(nil).ForTopic(topic)
+				var lines [64]bytes.Buffer
+				var last [64][]byte
+				var waiting [64]int
+				flush := func(p int) {
+					put(&kgo.Record{Key: last[p], Value: bytes.Clone(lines[p].Bytes())})
+					lines[p].Reset()
+					waiting[p] = 0
+				}
 				each(func(i int, e *workload.Event) {
-					lines.Write(wordy(e, i))
-					if lines.WriteByte('\n'); i%100 == 99 || i == events-1 {
-						put(&kgo.Record{Value: bytes.Clone(lines.Bytes())})
-						lines.Reset()
+					key := bytes.Clone(e.Topic[:])
+					p := where.Partition(&kgo.Record{Key: key}, len(lines))
+					lines[p].Write(wordy(e, i))
+					lines[p].WriteByte('\n')
+					last[p] = key
+					if waiting[p]++; waiting[p] == 100 {
+						flush(p)
 					}
 				})
+				for p := range lines {
+					if waiting[p] > 0 {
+						flush(p)
+					}
+				}
 			})
 		}},
 		{"protobuf", 600_000, func(topic string) {
@@ -142,7 +159,7 @@ func wordy(e *workload.Event, i int) []byte {
 
 // wordyProto is the same as protobuf, in a record keyed by topic.
 func wordyProto(e *workload.Event, i int) *kgo.Record {
-	return &kgo.Record{Key: e.Topic[:], Value: marshalled(&eventpb.Event{
+	return &kgo.Record{Key: bytes.Clone(e.Topic[:]), Value: marshalled(&eventpb.Event{
 		Topic: e.Topic.String(), Category: e.Category, Region: e.Region, UserId: fmt.Sprintf("u%d", e.User), Timestamp: proto.Int64(int64(e.Time)),
 		Device: "mobile", SessionId: fmt.Sprintf("s%x", i*7919%1_000_003), WatchTimeSec: proto.Float64(31.5), Completed: proto.Bool(true),
 		Attributes: map[string]string{"quality": "1080p"},

@@ -5,7 +5,6 @@ package sim
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +14,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/crestdb/crest/bench"
+	"github.com/crestdb/crest/gateway/api"
+	"github.com/crestdb/crest/gateway/client"
 )
 
 // refusal is the one line with which a node that does not start ends.
@@ -50,58 +51,50 @@ func TestKafkaLoss(t *testing.T) {
 	before := offsets(ctx, t, admin, topic, kafkaPartitions, true)
 	r.produce(ctx, t, c, each("", (*view).topicEvent), someViews(rng, "behind", 400))
 	ends := offsets(ctx, t, admin, topic, kafkaPartitions, true)
-	deleteBefore(ctx, t, admin, topic, lost, ends[lost]-1)
+	begin := ends[lost] - 1
+	deleteBefore(ctx, t, admin, topic, lost, begin)
+	addr := freeAddress(t) // it is never ready, so it does not print one
+	s.flags = append(s.flags, "--http", addr)
 	s.launch()
-	others := int64(0)
-	for p, end := range ends {
-		if p != lost {
-			others += end
-		}
-	}
-	found := s.awaitLoss(ctx, lost, others)
-	for _, words := range []string{"partition", fmt.Sprint(before[lost]), fmt.Sprint(ends[lost] - 1)} {
-		if !strings.Contains(found, words) {
-			t.Errorf("want a line that names partition %d, offset %d and the begin %d:\n%s", lost, before[lost], ends[lost]-1, found)
-		}
-	}
-}
-
-// awaitLoss waits until a launched node has counted everything but one partition,
-// and returns its errors. It must not call itself ready.
-func (s *server) awaitLoss(ctx context.Context, lost int, others int64) string {
-	s.t.Helper()
-	ready, stop := context.WithTimeout(ctx, 30*time.Second)
-	defer stop()
-	if err := s.ready(ready); err != nil {
-		s.t.Fatalf("the other partitions do not go on: %v", err)
-	}
-	for {
-		l, err := s.client.Load().Ledger(ctx)
-		if err != nil {
-			s.t.Fatalf("ledger: %v\n%s", err, s.node.Log())
-		}
-		applied := uint64(0)
-		for p, one := range l.Partitions {
-			if p != lost {
-				applied += uint64(one.AppliedOffset)
+	status := awaitLoss(ctx, t, s, addr, lost, ends)
+	for _, said := range []string{status.Partitions[lost].Failed, strings.Join(saying(s.node.Log(), "level=ERROR"), "\n")} {
+		for _, words := range []string{"lost", fmt.Sprint(before[lost]), fmt.Sprint(begin)} {
+			if !strings.Contains(said, words) {
+				t.Errorf("partition %d goes on at %d, the topic begins with %d; it says %q", lost, before[lost], begin, said)
 			}
 		}
-		if applied >= uint64(others) {
-			break
+	}
+	if at := status.Partitions[lost].AppliedOffset; int64(at) > begin {
+		t.Errorf("partition %d goes on at %d, as if nothing was lost", lost, at)
+	}
+	if status.Ready {
+		t.Error("a node that has lost a partition calls itself ready")
+	}
+	t.Log(status.Partitions[lost].Failed)
+}
+
+// awaitLoss waits until a launched node has stopped one partition and has counted
+// all others.
+func awaitLoss(ctx context.Context, t *testing.T, s *server, addr string, lost int, ends []int64) *api.Status {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	c, err := client.New("http://" + addr)
+	fail(t, err)
+	defer c.Close()
+	for {
+		status, err := c.Status(ctx)
+		done := err == nil && len(status.Partitions) == len(ends) && status.Partitions[lost].Failed != ""
+		for p := range ends {
+			done = done && (p == lost || int64(status.Partitions[p].AppliedOffset) >= ends[p])
 		}
-		if !pause(ready, 20*time.Millisecond) {
-			s.t.Fatalf("the other partitions do not go on: %+v\n%s", l, s.node.Log())
+		if done {
+			return status
+		}
+		if !pause(ctx, 20*time.Millisecond) {
+			t.Fatalf("partition %d has to stop, and the others to go on: %+v, %v\n%s", lost, status, err, s.node.Log())
 		}
 	}
-	resp, err := http.Get(s.node.Addr() + "/readyz")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	resp.Body.Close()
-	if resp.StatusCode == http.StatusOK {
-		s.t.Error("a node that has lost a partition calls itself ready")
-	}
-	return strings.Join(saying(s.node.Log(), "level=ERROR"), "\n")
 }
 
 // TestKafkaAnotherTopic: a topic that was deleted and made again under its name,

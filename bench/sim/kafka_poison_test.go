@@ -15,43 +15,51 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/crestdb/crest/messages"
 )
 
-// poison is a record that cannot be counted, and words of the reason.
+// poison is a record with one event that cannot be counted, and words of the
+// reason; the others in it are good.
 type poison struct {
 	name, contentType string
 	value             []byte
 	reason            string
+	good              []string
 }
 
-// poisons are the kinds there are. A record has one event that is wrong; others
-// in it are good and count.
+// poisons are the kinds there are.
 func poisons() []poison {
 	const now = `"timestamp":1700000000`
 	text := func(s string) []byte { return []byte(s) }
+	one := fmt.Sprintf(`{"topic":"beside","timestamp":%d}`, time.Now().Add(-time.Minute).Unix())
+	two := fmt.Sprintf(`{"topic":"topic-1","timestamp":%d,"category":"music"}`, time.Now().Add(-time.Hour).Unix())
 	return []poison{
-		{"nothing at all", "", nil, "empty"},
-		{"no topic", "", text(`{"category":"news",` + now + `}`), "topic"},
-		{"an empty topic", "", text(`{"topic":"",` + now + `}`), "topic"},
-		{"a topic too long", "", text(`{"topic":"` + strings.Repeat("x", 513) + `"}`), "topic"},
-		{"a control character in a topic", "", text(`{"topic":"a\u0007b"}`), "topic"},
-		{"a topic that is a number", "", text(`{"topic":12}`), "topic"},
-		{"broken UTF-8", "", text("{\"topic\":\"a\xff\"}"), "UTF-8"},
-		{"JSON cut off", "", text(`{"topic":"a","category":"ne`), ""},
-		{"something behind the JSON", "application/json", text(`{"topic":"a"} and more`), ""},
-		{"a timestamp of another age", "", text(`{"topic":"a","timestamp":-1}`), "timestamp"},
-		{"a timestamp that is none", "", text(`{"topic":"a","timestamp":"yesterday"}`), "timestamp"},
-		{"a timestamp beyond all units", "", text(`{"topic":"a","timestamp":100000000000000000}`), "timestamp"},
-		{"an event of tomorrow", "", text(fmt.Sprintf(`{"topic":"a","timestamp":%d}`, time.Now().Add(24*time.Hour).Unix())), "ahead"},
-		{"a count of nothing", "", text(`{"topic":"a","count":0}`), "count"},
-		{"a count below nothing", "", text(`{"topic":"a","count":-3}`), "count"},
-		{"a count too large", "", text(`{"topic":"a","count":4294967296}`), "count"},
-		{"half a count", "", text(`{"topic":"a","count":1.5}`), "count"},
-		{"prose", "", text(`to whom it may concern`), ""},
-		{"msgpack cut off", "application/msgpack", text("\x82\xa5topic\xa1a\xa8cate"), ""},
-		{"msgpack that is no map", "application/msgpack", text("\xa5topic"), ""},
-		{"protobuf that is none", "application/x-protobuf", text("\x0a\xff\xff\xff\xff\x0f"), ""},
-		{"a CloudEvent without data", "application/cloudevents+json", text(`{"specversion":"1.0","type":"t","source":"s","id":"1"}`), "data"},
+		{"nothing at all", "", nil, "empty", nil},
+		{"no topic", "", text(`{"category":"news",` + now + `}`), "topic", nil},
+		{"an empty topic", "", text(`{"topic":"",` + now + `}`), "topic", nil},
+		{"a topic too long", "", text(`{"topic":"` + strings.Repeat("x", 513) + `"}`), "topic", nil},
+		{"a control character in a topic", "", text(`{"topic":"a\u0007b"}`), "topic", nil},
+		{"a topic that is a number", "", text(`{"topic":12}`), "topic", nil},
+		{"broken UTF-8", "", text("{\"topic\":\"a\xff\"}"), "UTF-8", nil},
+		{"JSON cut off", "", text(`{"topic":"a","category":"ne`), "", nil},
+		{"something behind the JSON", "application/json", text(`{"topic":"a"} and more`), "", nil},
+		{"a timestamp of another age", "", text(`{"topic":"a","timestamp":-1}`), "timestamp", nil},
+		{"a timestamp that is none", "", text(`{"topic":"a","timestamp":"yesterday"}`), "timestamp", nil},
+		{"a timestamp beyond all units", "", text(`{"topic":"a","timestamp":100000000000000000}`), "timestamp", nil},
+		{"an event of tomorrow", "", text(fmt.Sprintf(`{"topic":"a","timestamp":%d}`, time.Now().Add(24*time.Hour).Unix())), "ahead", nil},
+		{"a count of nothing", "", text(`{"topic":"a","count":0}`), "count", nil},
+		{"a count below nothing", "", text(`{"topic":"a","count":-3}`), "count", nil},
+		{"a count too large", "", text(`{"topic":"a","count":4294967296}`), "count", nil},
+		{"half a count", "", text(`{"topic":"a","count":1.5}`), "count", nil},
+		{"prose", "", text(`to whom it may concern`), "", nil},
+		{"msgpack cut off", "application/msgpack", text("\x82\xa5topic\xa1a\xa8cate"), "", nil},
+		{"msgpack that is no map", "application/msgpack", text("\xa5topic"), "", nil},
+		{"protobuf that is none", "application/x-protobuf", text("\x0a\xff\xff\xff\xff\x0f"), "", nil},
+		{"a CloudEvent without data", "application/cloudevents+json", text(`{"specversion":"1.0","type":"t","source":"s","id":"1"}`), "data", nil},
+		{"a line among good ones", "", text(one + "\n{\"topic\":\"a\",\"count\":0}\n" + two), "count", []string{one, two}},
+		{"a broken line among good ones", "application/x-ndjson", text(one + "\n{\"topic\":\n" + two + "\n"), "line 2", []string{one, two}},
+		{"one of an array", "application/json", text("[" + one + `,{"topic":7},` + two + "]"), "topic", []string{one, two}},
 	}
 }
 
@@ -59,9 +67,9 @@ func poisons() []poison {
 const goodNeighbours = 40
 
 // TestKafkaPoison: records of more than 20 kinds that cannot be counted, five of
-// each, among good ones, in transactions of nobody's and partitions of all. Each
-// is put aside with its reason, partition and offset, as it was; each is in the
-// ledger once, and all their neighbours count.
+// each, among good ones, and good events in the same records. Each is put aside
+// with its reason, partition and offset, as it was; each is in the ledger once, and
+// all its neighbours count.
 func TestKafkaPoison(t *testing.T) {
 	for _, to := range []string{"topic", "file"} {
 		t.Run(to, func(t *testing.T) {
@@ -97,15 +105,21 @@ func TestKafkaPoison(t *testing.T) {
 						t.Fatal(err)
 					}
 					sent[place{bad.Partition, bad.Offset}] = kind
+					for _, line := range kind.good {
+						fail(t, r.events.AddLine([]byte(line)))
+					}
 				}
 			}
+			letters := s.deadLetters(ctx, b.Addr(), topic, to, 5*len(kinds))
 			s.counted(ctx, &r)
 			ledger := (&comparison{t: t, client: s.client.Load()}).atRest(ctx)
 			if want := uint64(5 * len(kinds)); ledger.DeadLettered != want || ledger.Counted != uint64(r.events.Len()) || ledger.Logged != ledger.Counted+ledger.Duplicates+ledger.DeadLettered {
 				t.Errorf("%d events are dead letters, want %d; %d counted, want %d: %+v", ledger.DeadLettered, want, ledger.Counted, r.events.Len(), ledger)
 			}
 
-			found := map[place]bool{}
+			answers := &comparison{t: t, client: s.client.Load(), events: &r.events, rng: rng, exact: true, cells: []messages.Cell{{}, {Category: "music"}, {Region: "IN"}}}
+			answers.windows(ctx, 20)
+			found, told := map[place]bool{}, map[string]bool{}
 			look := func(letter deadLetter) {
 				at := place{letter.partition, letter.offset}
 				kind, ok := sent[at]
@@ -117,12 +131,12 @@ func TestKafkaPoison(t *testing.T) {
 				case !bytes.Equal(letter.value, kind.value):
 					t.Errorf("%s: the dead letter is %q, was %q", kind.name, letter.value, kind.value)
 				}
-				if !found[at] {
+				if found[at] = true; !told[kind.name] {
+					told[kind.name] = true
 					t.Logf("%s: %s", kind.name, letter.reason)
 				}
-				found[at] = true
 			}
-			for _, letter := range s.deadLetters(ctx, b.Addr(), topic, to, 5*len(kinds)) {
+			for _, letter := range letters {
 				look(letter)
 			}
 			for at, kind := range sent {

@@ -15,7 +15,7 @@ import (
 
 // maxInflated bounds what a record batch may have decompressed: a megabyte can
 // say that it is thousands.
-const maxInflated = 256 << 20
+const maxInflated = 128 << 20
 
 var (
 	// errCut: the bytes end before the batch does, as the last one of a fetch may.
@@ -98,8 +98,11 @@ func (h *batchHead) inflate(dst []byte) ([]byte, error) {
 	z := codec.NewReader(bytes.NewReader(h.records))
 	defer z.Close()
 	for {
+		if len(dst) > maxInflated {
+			return dst, fmt.Errorf("%w: they are more than %d bytes", errMalformed, maxInflated)
+		}
 		if len(dst) == cap(dst) {
-			more := make([]byte, len(dst), max(2*cap(dst), 4*len(h.records), 4096))
+			more := make([]byte, len(dst), min(max(2*cap(dst), 4*len(h.records), 4096), maxInflated+1))
 			copy(more, dst)
 			dst = more
 		}
@@ -110,8 +113,6 @@ func (h *batchHead) inflate(dst []byte) ([]byte, error) {
 			return dst, nil
 		case err != nil:
 			return dst, fmt.Errorf("%w: decompress with %s: %s", errMalformed, codec.Name(), short(err))
-		case len(dst) > maxInflated:
-			return dst, fmt.Errorf("%w: they are more than %d bytes", errMalformed, maxInflated)
 		}
 	}
 }

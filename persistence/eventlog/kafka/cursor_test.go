@@ -94,6 +94,9 @@ func (rig *cursorRig) read(p messages.Partition, from messages.Offset, maxBytes 
 			rig.t.Fatal(err)
 		}
 		if len(b.Blocks) == 0 {
+			if c.at != h.next {
+				rig.t.Errorf("it goes on at %d behind blocks up to %d", c.at, h.next)
+			}
 			return h
 		}
 		h.add(rig.t, b)
@@ -287,12 +290,19 @@ func TestPoisonIsPutAside(t *testing.T) {
 					c.change(b)
 				}
 			}, c.poison)
-			rig.add("none", 1, setAttributes(8), value("c"))
-			h := rig.read(0, 0, 0)
-			if !slices.Equal(h.topics(), []string{"a", "b", "c"}) || h.next != 4 || h.refused != 1 {
-				t.Errorf("read %v up to %d and %d refused", h.topics(), h.next, h.refused)
+			for end, want := range [][]string{3: {"a", "b"}, 4: {"a", "b", "c"}} {
+				if want == nil {
+					continue
+				}
+				if end == 4 {
+					rig.add("none", 1, setAttributes(8), value("c"))
+				}
+				h := rig.read(0, 0, 0)
+				if !slices.Equal(h.topics(), want) || int(h.next) != end || h.refused != 1 {
+					t.Errorf("read %v up to %d and %d refused", h.topics(), h.next, h.refused)
+				}
+				rig.wantAside(c.aside)
 			}
-			rig.wantAside(c.aside)
 		})
 	}
 }
@@ -351,5 +361,24 @@ func TestABatchThatDoesNotFitTheFetch(t *testing.T) {
 		if c.want > maxAnswer {
 			t.Fatalf("it asks for %d bytes", c.want)
 		}
+	}
+}
+
+// TestABatchThatIsABomb is put aside: a few kilobytes that say they are hundreds
+// of megabytes.
+func TestABatchThatIsABomb(t *testing.T) {
+	rig := newCursorRig(t)
+	rig.add("none", 1, setAttributes(8), value("a"))
+	rig.add("zstd", 1, setAttributes(8), handMade{value: make([]byte, maxInflated)})
+	rig.add("none", 1, setAttributes(8), value("b"))
+	if len(rig.batches) > 100_000 {
+		t.Fatalf("the bomb has %d bytes", len(rig.batches))
+	}
+	if h := rig.read(0, 0, 0); !slices.Equal(h.topics(), []string{"a", "b"}) || h.refused != 1 || h.next != 3 {
+		t.Errorf("read %v up to %d, and %d refused", h.topics(), h.next, h.refused)
+	}
+	rig.wantAside("1/0 the record batch has records that cannot be read: they are more than")
+	if b := inflates.Get().(*[]byte); cap(*b) > maxKept {
+		t.Errorf("a buffer of %d bytes is kept", cap(*b))
 	}
 }

@@ -641,6 +641,15 @@ func TestAnotherLibraryReadsTheBatches(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				newest := want[base].Timestamp
+				for _, r := range want[base:] {
+					if r.Timestamp.After(newest) {
+						newest = r.Timestamp
+					}
+				}
+				if h, rest, err := nextBatch(batch); err != nil || len(rest) > 0 || h.baseTime != want[base].Timestamp.UnixMilli() || h.maxTime != newest.UnixMilli() {
+					t.Fatalf("%+v, %v: want times from %v to %v", h, err, want[base].Timestamp, newest)
+				}
 				var got int64
 				eventually(t, "the batch is taken", func() bool {
 					got, err = c.produce(t.Context(), brokerTopic, 0, batch)

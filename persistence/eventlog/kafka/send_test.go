@@ -97,3 +97,17 @@ func TestRequestsAreByLeaderAndBounded(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAWriteAsksForAllReplicas(t *testing.T) {
+	b := newBroker(t)
+	l := openLog(t, writerConfig(b))
+	acks := make(chan int16, 1)
+	b.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		acks <- req.(*kmsg.ProduceRequest).Acks
+		return nil, nil, false
+	})
+	mustAppend(t, l, frameOf(1, 1, 0))
+	if got := <-acks; got != -1 {
+		t.Errorf("acks %d, want all (-1)", got)
+	}
+}

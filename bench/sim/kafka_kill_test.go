@@ -128,6 +128,19 @@ func besides(ctx context.Context, t *testing.T, rng *rand.Rand, b *kafka.Broker,
 	})
 }
 
+// TestKafkaStoresThatWereSpoiled: the same topic with all snapshots deleted, and
+// with them what they say of the topic; with each partition's oldest alone; with
+// older copies of the store; and as it was: the digest and the boards are the same
+// each time.
+func TestKafkaStoresThatWereSpoiled(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
+	b := realKafka(ctx, t)
+	s := newChild(t, 2000, onKafka(b.Addr(), newTopicName(t), "--dedup-window", "2h")...)
+	s.start(ctx)
+	spoiled(ctx, t, s, storeOf(s), 300)
+}
+
 // TestKafkaResets: requests without ids and keys, each sent once and
 // acknowledged, while every connection to the broker is reset again and again
 // behind its write. What was written twice, since nobody heard that it was

@@ -138,6 +138,67 @@ func TestKafkaAnotherTopic(t *testing.T) {
 	}
 }
 
+// TestKafkaTopicMadeAgain: a topic that is deleted and made again below a running
+// node has other records under the same offsets. No partition goes on, the node
+// says why, and takes nothing more.
+func TestKafkaTopicMadeAgain(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	rng := random(t)
+	b := realKafka(ctx, t)
+	admin := kgoClient(t, b.Addr())
+	topic := foreignTopic(ctx, t, admin, kafkaPartitions)
+	s := newServer(t, onKafka(b.Addr(), topic)...)
+	s.start(ctx)
+	c := s.client.Load()
+	from := &sender{name: "again", rng: rng}
+	var r record
+	batch := from.next()
+	if _, err := s.send(ctx, batch); err != nil {
+		t.Fatal(err)
+	}
+	fail(t, r.add(batch))
+	s.counted(ctx, &r)
+	deleteTopic(ctx, t, admin, topic)
+	makeTopic(ctx, t, admin, topic, kafkaPartitions)
+	fresh := kgoClient(t, b.Addr(), kgo.DefaultProduceTopic(topic))
+	if err := fresh.ProduceSync(ctx, each("", (*view).topicEvent)(someViews(rng, "again", 200))...).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithTimeout(ctx, time.Minute)
+	defer stop()
+	for {
+		status, err := c.Status(ctx)
+		failed := 0
+		if err == nil {
+			for _, p := range status.Partitions {
+				if strings.Contains(p.Failed, "made again") {
+					failed++
+				}
+			}
+		}
+		if failed == kafkaPartitions {
+			break
+		}
+		if !pause(ctx, 20*time.Millisecond) {
+			t.Fatalf("%d of %d partitions have stopped: %+v, %v\n%s", failed, kafkaPartitions, status, err, s.node.Log())
+		}
+	}
+	if lines := saying(s.node.Log(), "made again"); len(lines) == 0 {
+		t.Errorf("the log does not say why:\n%s", s.node.Log())
+	}
+	if err := c.Ready(ctx); err == nil {
+		t.Error("a node without its topic calls itself ready")
+	}
+	if _, err := c.Ingest(ctx, from.next().events()); err == nil {
+		t.Error("events are taken into another topic")
+	}
+	l, err := c.Ledger(ctx)
+	if err == nil && l.Total.Counted != uint64(r.events.Len()) {
+		t.Errorf("%d events counted, want the %d of the old topic", l.Total.Counted, r.events.Len())
+	}
+}
+
 func growTopic(ctx context.Context, t *testing.T, c *kgo.Client, name string, partitions int) {
 	t.Helper()
 	topic := kmsg.NewCreatePartitionsRequestTopic()

@@ -235,3 +235,13 @@ func TestSnapshotsOfATopicAreRestored(t *testing.T) {
 	send()
 	counted(3)
 }
+
+func TestSigtermWhileBrokersDoNotAnswerEndsTheStart(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	crestIn(ctx, "", nil, "serve", "--data", t.TempDir(), "--http", "127.0.0.1:0", "--log", "kafka://127.0.0.1:1/events").want(t, 0, "127.0.0.1:1", "stopped before")
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}

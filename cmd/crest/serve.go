@@ -167,7 +167,11 @@ func printConfig(w world, s *settings.Settings, cfg *node.Config) error {
 
 // serve runs a node until ctx ends.
 func serve(ctx context.Context, w world, cfg node.Config) error {
-	n, err := node.New(cfg)
+	n, err := node.Open(ctx, cfg)
+	if err != nil && ctx.Err() != nil { // told to stop before there was anything to drain
+		cfg.Logger.Info("stopped before the node was open", "because", err)
+		return nil
+	}
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("%s is taken: stop what listens there, or give another address with --http (%w)", cfg.HTTP, err)
 	}

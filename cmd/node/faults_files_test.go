@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -54,7 +55,7 @@ func TestDamagedFilesOfTheLogAreRefusedByName(t *testing.T) {
 				b = whole[:30]
 			}
 			write(t, path, b)
-			n, err := newNode(cfg, ground)
+			n, err := newNode(context.Background(), cfg, ground)
 			if err == nil {
 				_ = n.Close()
 				t.Errorf("%s %s: started", name, what)

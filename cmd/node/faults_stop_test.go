@@ -44,7 +44,7 @@ func TestAStopAtAnyMomentLosesNothing(t *testing.T) {
 	ground := Ground{Log: smallSegments}
 	total, sure := 0, 0
 	for life := range 15 {
-		n, err := newNode(cfg, ground)
+		n, err := newNode(context.Background(), cfg, ground)
 		if err != nil {
 			t.Fatal(err)
 		}

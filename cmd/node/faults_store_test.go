@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -276,7 +277,7 @@ func TestAFullDiskGivesTheReserveUp(t *testing.T) {
 
 	// The start itself needs room: for the file that the log goes on in.
 	disk.setFree(100)
-	if _, err := newNode(cfg, ground); !reserve.IsFull(err) || !strings.Contains(err.Error(), "free space on the one that holds "+cfg.Data) {
+	if _, err := newNode(context.Background(), cfg, ground); !reserve.IsFull(err) || !strings.Contains(err.Error(), "free space on the one that holds "+cfg.Data) {
 		t.Errorf("a start without room: %v", err)
 	}
 	disk.setFree(20 << 20)

@@ -276,7 +276,7 @@ func TestATrimmedLogIsNotCountedWithoutItsSnapshots(t *testing.T) {
 
 	refused := func(name string, want ...string) {
 		t.Helper()
-		n, err := newNode(cfg, ground)
+		n, err := newNode(context.Background(), cfg, ground)
 		if err == nil {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()

@@ -414,3 +414,22 @@ func cutOff(t *testing.T, c *kfake.Cluster, partition int32, to int64) {
 		t.Fatalf("delete records: error %d", code)
 	}
 }
+
+func TestAStartThatWaitsForBrokersIsGivenUp(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	k := DefaultKafka()
+	k.Brokers, k.Topic = []string{"127.0.0.1:1"}, "events"
+	cfg.Kafka = &k
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	if n, err := Open(ctx, cfg); err == nil {
+		_ = n.Close()
+		t.Fatal("it starts")
+	} else if !strings.Contains(err.Error(), "127.0.0.1:1") {
+		t.Errorf("got %v", err)
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it took %v to be given up", took)
+	}
+}

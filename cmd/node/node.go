@@ -29,9 +29,12 @@ type Node struct {
 // New takes the address, opens the log, and takes its partitions over in the
 // store of snapshots. Run does the rest; a node that is not run is given back with
 // Close.
-func New(cfg Config) (*Node, error) { return newNode(cfg, Ground{}) }
+func New(cfg Config) (*Node, error) { return Open(context.Background(), cfg) }
 
-func newNode(cfg Config, ground Ground) (*Node, error) {
+// Open is New, given up when ctx ends: brokers and stores may take their time.
+func Open(ctx context.Context, cfg Config) (*Node, error) { return newNode(ctx, cfg, Ground{}) }
+
+func newNode(ctx context.Context, cfg Config, ground Ground) (*Node, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -39,7 +42,7 @@ func newNode(cfg Config, ground Ground) (*Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for http: %w", err)
 	}
-	core, err := OpenCore(context.Background(), cfg, ground)
+	core, err := OpenCore(ctx, cfg, ground)
 	if err != nil {
 		return nil, errors.Join(err, ln.Close())
 	}

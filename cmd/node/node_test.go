@@ -34,7 +34,7 @@ func run(t *testing.T, cfg Config) *running { return runOn(t, cfg, Ground{}) }
 
 func runOn(t *testing.T, cfg Config, ground Ground) *running {
 	t.Helper()
-	n, err := newNode(cfg, ground)
+	n, err := newNode(context.Background(), cfg, ground)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -143,6 +143,9 @@ func TestAPartitionThatHasLostItsLogStopsAlone(t *testing.T) {
 			if err != nil || s.Snapshots.Failed > 0 || len(kept.Offsets(lost)) != before {
 				t.Errorf("snapshots %+v, %d of the partition that has stopped, %v", s.Snapshots, len(kept.Offsets(lost))-before, err)
 			}
+			if p := s.Partitions[lost]; p.Logged != p.Counted+p.Duplicates+p.DeadLettered+uint64(end-p.AppliedOffset) {
+				t.Errorf("what was not read is an event an offset, and the ledger is %+v", p.Ledger)
+			}
 			if p := s.Partitions[lost]; p.Failed == "" || p.NextOffset != end || p.AppliedOffset >= end {
 				t.Errorf("it is told as %+v", p)
 			}

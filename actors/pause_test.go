@@ -71,6 +71,34 @@ func TestWhoWaitsEndsAPause(t *testing.T) {
 	})
 }
 
+// dense is a log of which each offset has a thousand records.
+type dense struct{ steady }
+
+func (d *dense) Read(_ context.Context, _ messages.Partition, from messages.Offset, b *messages.Batch) error {
+	d.reads++
+	b.Blocks = append(b.Blocks[:0], messages.ReadBlock{Offset: from, End: from + 4, Records: 4000})
+	b.Next = from + 4
+	return nil
+}
+
+// TestABacklogIsReadAtOnce, however many records its offsets have.
+func TestABacklogIsReadAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start, log := time.Now(), &dense{}
+		batches := make(chan any, readAhead)
+		r := startReader(0, 0, messages.DefaultSettings(), log, make(hurry, 1), func(b any) { batches <- b })
+		defer r.stop()
+		for range 20 { // of 25 times four
+			r.give((<-batches).(*messages.Batch))
+		}
+		if at := time.Since(start); at != 0 {
+			t.Errorf("a backlog is read in %v", at)
+		}
+	})
+}
+
+func (d *dense) Ends(pos messages.Position) { pos[0] = 100 }
+
 // stalled is a log of which one partition cannot be read until it is released.
 type stalled struct {
 	Log

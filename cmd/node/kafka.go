@@ -98,7 +98,7 @@ const commitEvery = 5 * time.Second
 func (c *Core) commit(ctx context.Context) {
 	tick := time.NewTicker(commitEvery)
 	defer tick.Stop()
-	failing := false
+	failed := 0 // in a row
 	counted := make(messages.Position, c.log.Identity().Partitions)
 	for {
 		select {
@@ -111,12 +111,16 @@ func (c *Core) commit(ctx context.Context) {
 		switch {
 		case ctx.Err() != nil:
 			return
-		case err != nil && !failing:
-			c.cfg.Logger.Warn("counted offsets are not committed to the group; lag dashboards are behind", "group", c.cfg.Kafka.Group, "error", err)
-		case err == nil && failing:
-			c.cfg.Logger.Info("counted offsets are committed to the group again", "group", c.cfg.Kafka.Group)
+		case err == nil:
+			if failed > 1 {
+				c.cfg.Logger.Info("counted offsets are committed to the group again", "group", c.cfg.Kafka.Group)
+			}
+			failed = 0
+		default:
+			if failed++; failed == 2 { // once is nothing: the group may have moved
+				c.cfg.Logger.Warn("counted offsets are not committed to the group; lag dashboards are behind", "group", c.cfg.Kafka.Group, "error", err)
+			}
 		}
-		failing = err != nil
 	}
 }
 

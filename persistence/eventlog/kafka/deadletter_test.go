@@ -237,7 +237,10 @@ func TestCountedOffsetsAreCommittedToTheGroup(t *testing.T) {
 	cfg := writerConfig(b)
 	cfg.Group = "crest-lag"
 	l := openLog(t, cfg)
-	eventually(t, "there is a coordinator", func() bool { return l.Commit(t.Context(), messages.Position{3, 0, 5, 0}) == nil })
+	loading := b.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Err: kerr.NotCoordinator, Count: 2})
+	if err := l.Commit(t.Context(), messages.Position{3, 0, 5, 0}); err != nil || loading.Hits() != 2 {
+		t.Fatal(loading.Hits(), err)
+	}
 	if err := l.Commit(t.Context(), messages.Position{4, 0, 0, 1}); err != nil {
 		t.Fatal(err)
 	}

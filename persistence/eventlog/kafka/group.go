@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	kafkago "github.com/segmentio/kafka-go"
@@ -30,6 +31,15 @@ func (l *Log) Commit(ctx context.Context, pos messages.Position) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
+	defer context.AfterFunc(l.open, cancel)()
+	// The first commit to a group finds it without a coordinator.
+	if err := again(ctx, func() error { return l.commit(ctx, parts) }); err != nil {
+		return fmt.Errorf("commit to group %q: %w", l.cfg.Group, brief(err))
+	}
+	return nil
+}
+
+func (l *Log) commit(ctx context.Context, parts []offsetcommit.RequestPartition) error {
 	answer, err := l.client.transport.RoundTrip(ctx, l.client.addr, &offsetcommit.Request{
 		GroupID:         l.cfg.Group,
 		GenerationID:    -1, // no member of it
@@ -37,16 +47,16 @@ func (l *Log) Commit(ctx context.Context, pos messages.Position) error {
 		Topics:          []offsetcommit.RequestTopic{{Name: l.cfg.Topic, Partitions: parts}},
 	})
 	if err != nil {
-		return fmt.Errorf("commit to group %q: %w", l.cfg.Group, brief(err))
+		return err
 	}
 	r, ok := answer.(*offsetcommit.Response)
 	if !ok {
-		return fmt.Errorf("commit to group %q: the broker's answer cannot be read", l.cfg.Group)
+		return errors.New("the broker's answer cannot be read")
 	}
 	for _, t := range r.Topics {
 		for _, p := range t.Partitions {
 			if p.ErrorCode != 0 {
-				return fmt.Errorf("commit to group %q: partition %d: %w", l.cfg.Group, p.PartitionIndex, brief(kafkago.Error(p.ErrorCode)))
+				return fmt.Errorf("partition %d: %w", p.PartitionIndex, kafkago.Error(p.ErrorCode))
 			}
 		}
 	}

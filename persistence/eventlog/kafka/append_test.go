@@ -223,7 +223,7 @@ func TestWhatIsGivenUpIsNeverSentLater(t *testing.T) {
 	if !errors.Is(err, messages.ErrStopped) || !strings.Contains(err.Error(), "given up after 1s") || len(err.Error()) > 500 {
 		t.Fatal(err)
 	}
-	if lasted := time.Since(began); lasted < cfg.GiveUp || lasted > cfg.GiveUp+5*time.Second {
+	if lasted := time.Since(began); lasted < cfg.GiveUp || lasted > cfg.GiveUp+20*time.Second {
 		t.Errorf("given up after %v", lasted)
 	}
 	b.setDown(false)
@@ -512,7 +512,7 @@ func TestCloseWritesWhatWaitsAndFailsWhatCannotBe(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Error(err)
 	}
-	if lasted := time.Since(began); lasted > drainTimeout+5*time.Second {
+	if lasted := time.Since(began); lasted > drainTimeout+20*time.Second {
 		t.Errorf("closing took %v", lasted)
 	}
 	if err := <-errs; !errors.Is(err, messages.ErrStopped) {
@@ -554,7 +554,7 @@ func TestADenialIsToldAtOnceAndMayBeLifted(t *testing.T) {
 	})
 	began := time.Now()
 	err := l.Append(t.Context(), frameOf(1, 1, 0), make(messages.Position, 4))
-	if !errors.Is(err, messages.ErrStopped) || !errors.Is(err, kafkago.TopicAuthorizationFailed) || time.Since(began) > 5*time.Second {
+	if !errors.Is(err, messages.ErrStopped) || !errors.Is(err, kafkago.TopicAuthorizationFailed) || time.Since(began) > l.cfg.GiveUp/2 {
 		t.Fatalf("%v, after %v", err, time.Since(began))
 	}
 	mustAppend(t, l, frameOf(2, 1, 0))

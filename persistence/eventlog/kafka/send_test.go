@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,26 +17,59 @@ import (
 )
 
 func TestPartitionsOfOneBrokerShareARequest(t *testing.T) {
-	b := newBroker(t)
+	b := newBroker(t, kfake.SeedTopics(16, brokerTopic))
 	cfg := writerConfig(b)
-	cfg.Partitions = 16
-	l := openLog(t, cfg)
-	requests := b.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: brokerTopic, Observe: true, Count: -1})
-	var all []messages.Partition
-	for p := range messages.Partition(16) {
-		all = append(all, p)
+	c, err := newClient(&cfg)
+	if err != nil {
+		t.Fatal(err)
 	}
-	const n = 20
-	for i := range n {
-		mustAppend(t, l, frameOf(messages.Micros(i+1), 1, all...))
+	defer c.close()
+	m, err := c.metadata(t.Context(), brokerTopic)
+	if err != nil {
+		t.Fatal(err)
 	}
-	eventually(t, "all are seen", func() bool { return requests.Hits() > 0 })
-	if hits := requests.Hits(); hits > 4*n {
-		t.Errorf("%d requests for %d frames of 16 blocks", hits, n)
+	sizes := make(chan int, 100)
+	b.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		b.KeepControl()
+		sizes <- len(req.(*kmsg.ProduceRequest).Topics[0].Partitions)
+		return nil, nil, false
+	})
+	s := newSender(c, brokerTopic, m.leaders)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	var running, writers sync.WaitGroup
+	for p := range 16 {
+		writers.Go(func() {
+			e, err := newBatchEncoder("lz4")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			e.add(1, nil, fmt.Appendf(nil, "for %d", p), nil)
+			batch, err := e.seal()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if base, err := s.send(ctx, messages.Partition(p), batch); err != nil || base != 0 {
+				t.Errorf("partition %d: at %d, %v", p, base, err)
+			}
+		})
 	}
-	for p, records := range writtenTo(t, b) {
-		if len(records) != n {
-			t.Errorf("partition %d has %d records", p, len(records))
+	eventually(t, "all wait", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.waiting) == 16
+	})
+	running.Go(func() { s.run(ctx, &running) })
+	writers.Wait()
+	cancel()
+	running.Wait()
+	if size := <-sizes; size != 16 || len(sizes) > 0 {
+		t.Errorf("%d more requests than the first, of %d batches", len(sizes), size)
+	}
+	for p, records := range topicRecords(t, b, brokerTopic) {
+		if len(records) != 1 || string(records[0].Value) != fmt.Sprintf("for %d", p) {
+			t.Errorf("partition %d: %d records", p, len(records))
 		}
 	}
 }

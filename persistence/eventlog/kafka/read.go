@@ -42,6 +42,29 @@ type partReading struct {
 
 	mu   sync.Mutex
 	idle []*cursor // at most cursorsKept; the last one was used last
+	// Since when records have waited behind stable for the end of a transaction;
+	// zero: none do.
+	held   time.Time
+	stable int64
+}
+
+// hear takes note of records that are there and cannot be read yet.
+func (r *partReading) hear(f *fetched, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case f.highWatermark <= f.lastStable:
+		r.held = time.Time{}
+	case r.held.IsZero() || f.lastStable != r.stable:
+		r.held, r.stable = now, f.lastStable
+	}
+}
+
+// heldSince is since when records wait; zero: none do.
+func (r *partReading) heldSince() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.held
 }
 
 // at is from where a partition is read; ok is false if it is not.
@@ -139,6 +162,7 @@ func (l *Log) fetchInto(ctx context.Context, c *cursor) error {
 		case err == nil:
 			l.reading.health.fine(c.partition)
 			l.ends.raise(c.partition, messages.Offset(max(0, f.lastStable)))
+			l.reading.parts[c.partition].hear(f, time.Now())
 			if len(f.records) > 0 {
 				c.load(f)
 				return nil

@@ -193,12 +193,15 @@ func TestReadWaitsForTheEndOfATransaction(t *testing.T) {
 	if err := l.Read(ctx, 0, 0, &b); err != context.DeadlineExceeded {
 		t.Fatalf("read of an open transaction: %v, %d blocks", err, len(b.Blocks))
 	}
+	if l.reading.parts[0].heldSince().IsZero() {
+		t.Error("nothing tells that records wait for the end of a transaction")
+	}
 	if err := tx.EndTransaction(t.Context(), kgo.TryCommit); err != nil {
 		t.Fatal(err)
 	}
 	got := readTo(t, l, 0, 0, 3, 0)
-	if !slices.Equal(got.topics(), []string{"a", "b"}) || got.gaps != 1 {
-		t.Errorf("read %v and %d gaps", got.topics(), got.gaps)
+	if !slices.Equal(got.topics(), []string{"a", "b"}) || got.gaps != 1 || !l.reading.parts[0].heldSince().IsZero() {
+		t.Errorf("read %v and %d gaps, records wait since %v", got.topics(), got.gaps, l.reading.parts[0].heldSince())
 	}
 }
 

@@ -19,6 +19,10 @@ const (
 	// narrowFor is how long retention must be close behind a reader before it is
 	// told.
 	narrowFor = 10 * time.Second
+	// heldFor is how long a transaction may keep records from being read before it
+	// is told. Producers end theirs in seconds; a broker ends what was left after 15
+	// minutes at the latest, unless told otherwise.
+	heldFor = time.Minute
 	// minHeadroom is the part of a partition that must lie behind its reader, so
 	// that retention has a way to go.
 	minHeadroom = 0.25
@@ -33,6 +37,7 @@ type watch struct {
 	narrow  time.Time // since when retention is close
 	warned  bool      // of that
 	grown   bool      // warned that there are more partitions
+	held    bool      // warned of a transaction that does not end
 }
 
 func (w *watch) run(ctx context.Context) {
@@ -67,6 +72,7 @@ func (w *watch) poll(ctx context.Context) {
 	_ = l.client.offsets(ctx, m, begins, ends) // of some: the others keep theirs
 	l.ends.learn(begins, ends)
 	w.retention(time.Now())
+	w.transactions(time.Now())
 }
 
 // judge compares the topic with what it was; m is nil if the brokers do not know
@@ -133,6 +139,24 @@ func (w *watch) retention(now time.Time) {
 		l.cfg.Logger.Warn("kafka: the topic's retention is close behind what is counted, and what it deletes first is lost: raise retention.ms and retention.bytes, or give crest more CPU",
 			"topic", l.cfg.Topic, "partitions", count, "worst", worst, "headroom_percent", int(least*100))
 	}
+}
+
+// transactions warns once of records that cannot be read because somebody's
+// transaction before them does not end. They are no lag: Ends is before them.
+func (w *watch) transactions(now time.Time) {
+	first, count := 0, 0
+	for p := range w.log.reading.parts {
+		if since := w.log.reading.parts[p].heldSince(); !since.IsZero() && now.Sub(since) >= heldFor {
+			if count++; count == 1 {
+				first = p
+			}
+		}
+	}
+	if count > 0 && !w.held {
+		w.log.cfg.Logger.Warn("kafka: a producer's transaction does not end, and what is behind it cannot be read until then",
+			"topic", w.log.cfg.Topic, "partitions", count, "first", first, "longer_than", heldFor)
+	}
+	w.held = count > 0
 }
 
 // headroom is which part of a partition lies behind its reader: 1 for one that

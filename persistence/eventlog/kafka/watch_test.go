@@ -105,3 +105,39 @@ func TestWatermarksOnlyRise(t *testing.T) {
 		t.Errorf("begins %v, ends %v", w.begins, w.ends)
 	}
 }
+
+// TestATransactionThatDoesNotEndIsTold, once, and one of many that do end is not.
+func TestATransactionThatDoesNotEndIsTold(t *testing.T) {
+	w, text := watchRig(t)
+	now := time.Now()
+	part := &w.log.reading.parts[3]
+	told := func(want int) {
+		t.Helper()
+		w.transactions(now)
+		if n := text.count("does not end"); n != want {
+			t.Fatalf("told %d times: want %d\n%s", n, want, &text.b)
+		}
+	}
+	for stable := range int64(10) {
+		part.hear(&fetched{highWatermark: 100, lastStable: stable}, now)
+		now = now.Add(heldFor / 2)
+		told(0)
+	}
+	part.hear(&fetched{highWatermark: 100, lastStable: 100}, now)
+	now = now.Add(2 * heldFor)
+	told(0)
+	for range 2 {
+		part.hear(&fetched{highWatermark: 200, lastStable: 100}, now)
+		now = now.Add(heldFor)
+	}
+	told(1)
+	told(1)
+	if text.count("first=3") != 1 {
+		t.Errorf("the partition is not named: %s", &text.b)
+	}
+	part.hear(&fetched{highWatermark: 200, lastStable: 200}, now)
+	told(1)
+	part.hear(&fetched{highWatermark: 300, lastStable: 200}, now)
+	now = now.Add(heldFor)
+	told(2)
+}

@@ -23,22 +23,35 @@ const (
 	letterPause   = 10 * time.Second
 )
 
-// letter is an event that cannot be counted: a whole record's value with the
-// reason against one of its events.
+// lettersOfRecord bounds the letters of one record. Behind so many refused events
+// of it one more letter stands for all the others.
+const lettersOfRecord = 100
+
+// copiesOfRecord bounds what the letters of one record hold of it together, in
+// bytes. Above it only the first one does.
+const copiesOfRecord = 64 << 10
+
+// letter is an event that cannot be counted, with the reason and what the record
+// holds; or with the name of the record's first letter, which has that.
 type letter struct {
-	partition  messages.Partition
-	offset     int64
-	index      int
-	reason     string
-	stamp      int64 // milliseconds
-	key, value []byte
-	headers    []messages.Header // as they came
+	partition messages.Partition
+	offset    int64
+	index     int
+	events    int // that it stands for, mostly 1
+	reason    string
+	stamp     int64   // milliseconds
+	first     int     // index of the record's first letter
+	record    *record // nil: the first one has it
 }
 
 func (l *letter) size() int {
-	n := recordOverhead + len(l.reason) + len(l.key) + len(l.value)
-	for i := range l.headers {
-		n += len(l.headers[i].Key) + len(l.headers[i].Value)
+	n := recordOverhead + len(l.reason)
+	if l.record == nil {
+		return n
+	}
+	n += len(l.record.key) + len(l.record.value)
+	for _, h := range l.record.headers {
+		n += len(h.Key) + len(h.Value)
 	}
 	return n
 }
@@ -95,36 +108,55 @@ func newDeadLetters(cfg *Config, c *client) (*deadLetters, error) {
 // refuse puts events of a record aside. It keeps nothing of r, and waits for
 // nothing but, at most, the file.
 func (l *Log) refuse(p messages.Partition, r *record, refused []messages.Refusal) {
+	letters := make([]letter, 0, min(len(refused), lettersOfRecord+1))
+	own := r.clone()
+	all := len(refused)*len(r.value) <= copiesOfRecord
 	for i := range refused {
 		at := letter{
-			partition: p, offset: r.offset, index: refused[i].Index, reason: refused[i].Reason, stamp: r.time,
-			key: bytes.Clone(r.key), value: bytes.Clone(r.value), headers: cloneHeaders(r.headers),
+			partition: p, offset: r.offset, index: refused[i].Index, events: 1, reason: refused[i].Reason,
+			stamp: r.time, first: refused[0].Index,
 		}
-		l.dead.add(at)
+		if i == 0 || all {
+			at.record = own
+		}
+		if i == lettersOfRecord {
+			at.events = len(refused) - i
+			at.reason = fmt.Sprintf("%s (the first of %d more events of this record that cannot be counted)", at.reason, at.events)
+			letters = append(letters, at)
+			break
+		}
+		letters = append(letters, at)
 	}
+	l.dead.add(letters, len(refused))
 }
 
-func cloneHeaders(headers []messages.Header) []messages.Header {
-	own := make([]messages.Header, 0, len(headers))
-	for i := range headers {
-		own = append(own, messages.Header{Key: bytes.Clone(headers[i].Key), Value: bytes.Clone(headers[i].Value)})
+// clone is a record of its own.
+func (r *record) clone() *record {
+	own := &record{offset: r.offset, time: r.time, key: bytes.Clone(r.key), value: bytes.Clone(r.value)}
+	for i := range r.headers {
+		own.headers = append(own.headers, messages.Header{Key: bytes.Clone(r.headers[i].Key), Value: bytes.Clone(r.headers[i].Value)})
 	}
 	return own
 }
 
-func (d *deadLetters) add(at letter) {
-	d.count.Add(1)
+// add queues the letters of one record, of so many events.
+func (d *deadLetters) add(letters []letter, events int) {
+	d.count.Add(uint64(events))
+	size := 0
+	for i := range letters {
+		size += letters[i].size()
+	}
 	d.mu.Lock()
 	if d.closed { // what is read now is read again
 		d.mu.Unlock()
 		return
 	}
-	if d.bytes+at.size() > maxLetters && len(d.queue) > 0 {
+	if d.bytes+size > maxLetters && len(d.queue) > 0 {
 		d.mu.Unlock()
-		d.toFile([]letter{at}, errors.New("too many wait for the topic"))
+		d.toFile(letters, errors.New("too many wait for the topic"))
 		return
 	}
-	d.queue, d.bytes, d.added = append(d.queue, at), d.bytes+at.size(), d.added+1
+	d.queue, d.bytes, d.added = append(d.queue, letters...), d.bytes+size, d.added+uint64(len(letters))
 	d.mu.Unlock()
 	select {
 	case d.poke <- struct{}{}:
@@ -249,15 +281,7 @@ func (d *deadLetters) toTopic(ctx context.Context, batch []letter) error {
 	defer cancel()
 	d.encoder.reset()
 	for i := range batch {
-		at := &batch[i]
-		partition, offset, index := strconv.Itoa(int(at.partition)), strconv.FormatInt(at.offset, 10), strconv.Itoa(at.index)
-		headers := append([]messages.Header{
-			{Key: []byte("reason"), Value: []byte(at.reason)},
-			{Key: []byte("partition"), Value: []byte(partition)},
-			{Key: []byte("offset"), Value: []byte(offset)},
-			{Key: []byte("index"), Value: []byte(index)},
-		}, at.headers...)
-		d.encoder.add(at.stamp, []byte(partition+"/"+offset+"/"+index), at.value, headers)
+		batch[i].encodeTo(d.encoder)
 	}
 	b, err := d.encoder.seal()
 	if err != nil {
@@ -279,6 +303,29 @@ func (d *deadLetters) toTopic(ctx context.Context, batch []letter) error {
 			return err
 		}
 	}
+}
+
+// encodeTo adds the letter to a batch. Its key is the event's, so that what comes
+// twice can be told.
+func (l *letter) encodeTo(e *batchEncoder) {
+	partition, offset := strconv.Itoa(int(l.partition)), strconv.FormatInt(l.offset, 10)
+	name := func(index int) []byte { return []byte(partition + "/" + offset + "/" + strconv.Itoa(index)) }
+	headers := []messages.Header{
+		{Key: []byte("reason"), Value: []byte(l.reason)},
+		{Key: []byte("partition"), Value: []byte(partition)},
+		{Key: []byte("offset"), Value: []byte(offset)},
+		{Key: []byte("index"), Value: []byte(strconv.Itoa(l.index))},
+	}
+	if l.events > 1 {
+		headers = append(headers, messages.Header{Key: []byte("events"), Value: []byte(strconv.Itoa(l.events))})
+	}
+	value := []byte{}
+	if l.record != nil {
+		value, headers = l.record.value, append(headers, l.record.headers...)
+	} else {
+		headers = append(headers, messages.Header{Key: []byte("value-in"), Value: name(l.first)})
+	}
+	e.add(l.stamp, name(l.index), value, headers)
 }
 
 // ready makes the topic if it is missing.

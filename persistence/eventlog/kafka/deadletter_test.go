@@ -63,7 +63,9 @@ func letterLines(t *testing.T, name string) (all []letterLine) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	for s := bufio.NewScanner(f); s.Scan(); {
+	s := bufio.NewScanner(f)
+	s.Buffer(nil, 1<<20)
+	for s.Scan() {
 		var line letterLine
 		if err := json.Unmarshal(s.Bytes(), &line); err != nil {
 			t.Fatalf("%s: %v", s.Bytes(), err)
@@ -133,6 +135,40 @@ func TestDeadLettersGoToTheFileWhileTheirTopicCannotBeWritten(t *testing.T) {
 		}
 	}
 	fault.Remove()
+}
+
+// TestARecordOfManyRefusedEventsMakesFewLetters: a megabyte of empty lines must
+// not become a terabyte of dead letters.
+func TestARecordOfManyRefusedEventsMakesFewLetters(t *testing.T) {
+	b := newBroker(t)
+	cfg := writerConfig(b)
+	cfg.DeadTopic, cfg.DeadFile = "-", filepath.Join(t.TempDir(), "letters")
+	l := openLog(t, cfg)
+	refused := make([]messages.Refusal, 100_000)
+	for i := range refused {
+		refused[i] = messages.Refusal{Index: 3 + i, Reason: "no"}
+	}
+	value := bytes.Repeat([]byte("{}\n"), len(refused))
+	l.refuse(1, &record{offset: 7, key: []byte("k"), value: value}, refused)
+	settle(t, l)
+	if got := l.DeadLetters(); got != uint64(len(refused)) {
+		t.Errorf("%d dead letters, want %d", got, len(refused))
+	}
+	got, events := letterLines(t, cfg.DeadFile), 0
+	for i, line := range got {
+		events += max(1, line.Events)
+		switch {
+		case line.Offset != 7 || line.Index != 3+i:
+			t.Fatalf("line %d: %+v", i, line)
+		case i == 0 && (line.Value != string(value) || line.Key != "k" || line.ValueIn != nil):
+			t.Errorf("the first line has %d bytes of the record's %d", len(line.Value), len(value))
+		case i > 0 && (line.Value != "" || line.ValueIn == nil || *line.ValueIn != 3):
+			t.Fatalf("line %d: %+v", i, line)
+		}
+	}
+	if len(got) != lettersOfRecord+1 || events != len(refused) {
+		t.Errorf("%d lines for %d events, want %d for %d", len(got), events, lettersOfRecord+1, len(refused))
+	}
 }
 
 func TestDeadLettersWithoutATopic(t *testing.T) {

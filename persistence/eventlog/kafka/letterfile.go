@@ -25,7 +25,9 @@ type letterLine struct {
 	Partition   uint32 `json:"partition"`
 	Offset      int64  `json:"offset"`
 	Index       int    `json:"index"`
+	Events      int    `json:"events,omitempty"` // that it stands for, if more than one
 	Reason      string `json:"reason"`
+	ValueIn     *int   `json:"value_in,omitempty"` // index of the line with the record's key and value, if not this one
 	Key         string `json:"key,omitempty"`
 	Value       string `json:"value,omitempty"`
 	ValueBase64 []byte `json:"value_base64,omitempty"`
@@ -36,13 +38,17 @@ func (f *letterFile) append(batch []letter) error {
 	var lines []byte
 	for i := range batch {
 		at := &batch[i]
-		line := letterLine{
-			Topic: f.topic, Partition: uint32(at.partition), Offset: at.offset, Index: at.index, Reason: at.reason, Key: string(at.key),
+		line := letterLine{Topic: f.topic, Partition: uint32(at.partition), Offset: at.offset, Index: at.index, Reason: at.reason}
+		if at.events > 1 {
+			line.Events = at.events
 		}
-		if utf8.Valid(at.value) {
-			line.Value = string(at.value)
-		} else {
-			line.ValueBase64 = at.value
+		switch r := at.record; {
+		case r == nil:
+			line.ValueIn = &at.first
+		case utf8.Valid(r.value):
+			line.Key, line.Value = string(r.key), string(r.value)
+		default:
+			line.Key, line.ValueBase64 = string(r.key), r.value
 		}
 		b, err := json.Marshal(line)
 		if err != nil {

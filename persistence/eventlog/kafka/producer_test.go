@@ -7,9 +7,11 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	kafkago "github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -142,6 +144,23 @@ func TestAProducerOfWhatIsTooLarge(t *testing.T) {
 	}
 }
 
+// answerOnce has the next produce request answered with an error, and not done.
+func answerOnce(b *broker, code int16) (asked *atomic.Int32) {
+	asked = new(atomic.Int32)
+	b.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		answer := req.ResponseKind().(*kmsg.ProduceResponse)
+		topic := kmsg.NewProduceResponseTopic()
+		topic.Topic = brokerTopic
+		part := kmsg.NewProduceResponseTopicPartition()
+		part.ErrorCode = code
+		topic.Partitions = append(topic.Partitions, part)
+		answer.Topics = append(answer.Topics, topic)
+		asked.Add(1)
+		return answer, nil, true
+	})
+	return asked
+}
+
 // A broker that does not know the producer any more, as after its records were
 // deleted, is told of it again.
 func TestAProducerBeginsAnotherSession(t *testing.T) {
@@ -151,27 +170,28 @@ func TestAProducerBeginsAnotherSession(t *testing.T) {
 		t.Fatal(err)
 	}
 	was := p.session.id
-	strangers := 0
-	b.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
-		r := req.(*kmsg.ProduceRequest)
-		answer := r.ResponseKind().(*kmsg.ProduceResponse)
-		topic := kmsg.NewProduceResponseTopic()
-		topic.Topic = brokerTopic
-		part := kmsg.NewProduceResponseTopicPartition()
-		part.ErrorCode = 59 // UNKNOWN_PRODUCER_ID
-		topic.Partitions = append(topic.Partitions, part)
-		answer.Topics = append(answer.Topics, topic)
-		strangers++
-		return answer, nil, true
-	})
+	asked := answerOnce(b, int16(kafkago.UnknownProducerId))
 	if err := p.Write(t.Context(), keyed(1, 2)); err != nil {
 		t.Fatal(err)
 	}
-	if p.session.id == was || strangers != 1 {
-		t.Errorf("session %d goes on after %d refusals", was, strangers)
+	if p.session.id == was || asked.Load() != 1 {
+		t.Errorf("session %d goes on after %d refusals", was, asked.Load())
 	}
 	if n := len(topicRecords(t, b, brokerTopic)[0]); n != 2 {
 		t.Errorf("%d records, want 2", n)
+	}
+}
+
+// A broker that says it has a batch already has it.
+func TestADuplicateOfAProducerIsWritten(t *testing.T) {
+	b := newBroker(t, kfake.SeedTopics(1, brokerTopic))
+	p := newTestProducer(t, b, nil)
+	answerOnce(b, int16(kafkago.DuplicateSequenceNumber))
+	if err := p.Write(t.Context(), keyed(0, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(topicRecords(t, b, brokerTopic)[0]); n != 0 {
+		t.Errorf("it was sent again, %d times", n)
 	}
 }
 

@@ -142,7 +142,7 @@ func (s *Server) logWarnings(e *messages.EngineStatus) []string {
 const (
 	// lowHeadroom is below what a partition is warned of, if it lags by lowFrom
 	// seconds: in a log that is hardly older than that everything is near its
-	// begin.
+	// begin. Of one that begins at 0 retention has removed nothing yet.
 	lowHeadroom = 0.25
 	lowFrom     = 60
 )
@@ -155,7 +155,8 @@ func (s *Server) lowHeadroom(l *LogStatus, e *messages.EngineStatus) []string {
 			break
 		}
 		p := &e.Partitions[i]
-		if sec := s.lagSeconds(p); (sec == nil || *sec >= lowFrom) && l.Partitions[i].headroom(p.AppliedOffset) < lowHeadroom {
+		sec, part := s.lagSeconds(p), l.Partitions[i]
+		if (sec == nil || *sec >= lowFrom) && part.Begin > 0 && part.headroom(p.AppliedOffset) < lowHeadroom {
 			low = append(low, strconv.Itoa(i))
 		}
 	}

@@ -87,11 +87,11 @@ func TestHealthWarnsOfTheLog(t *testing.T) {
 		{"out of reach", func() { l.Error = "dial tcp: connection refused" }, []string{"cannot be reached: dial tcp"}},
 		{"the log's own warning", func() { l.Warning = "dead letters go to a file" }, []string{"dead letters go to a file"}},
 		{"retention", func() {
-			l.Partitions[1].End = 100
+			l.Partitions[1] = LogPartition{Begin: 1, End: 100}
 			s.engine.set(func(e *fakeEngine) { e.arrival = testMoment.AsOf - lowFrom*messages.Second })
 		}, []string{"in partitions 1;", "retention"}},
 		{"all at once", func() {
-			l.Error, l.Warning, l.Partitions[1].End = "refused", "letters", 100
+			l.Error, l.Warning, l.Partitions[1] = "refused", "letters", LogPartition{Begin: 1, End: 100}
 			s.engine.set(func(e *fakeEngine) {
 				e.arrival, e.snapshots.LastError = testMoment.AsOf-lowFrom*messages.Second, "denied"
 			})
@@ -108,8 +108,14 @@ func TestHealthWarnsOfTheLog(t *testing.T) {
 	}
 	// What came just now is not in danger, however little the log has.
 	*l = *testLog()
-	l.Partitions[1].End = 100
+	l.Partitions[1] = LogPartition{Begin: 1, End: 100}
 	s.engine.set(func(e *fakeEngine) { e.arrival, e.snapshots.LastError = testMoment.AsOf-messages.Second, "" })
+	if h := health(); h.Warning != "" {
+		t.Errorf("warning %q", h.Warning)
+	}
+	// Nor is what a log has of which nothing was removed yet.
+	l.Partitions[1].Begin = 0
+	s.engine.set(func(e *fakeEngine) { e.arrival = testMoment.AsOf - lowFrom*messages.Second })
 	if h := health(); h.Warning != "" {
 		t.Errorf("warning %q", h.Warning)
 	}

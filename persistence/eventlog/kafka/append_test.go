@@ -262,13 +262,15 @@ func TestAnUnknownOutcomeIsToldAsUnknown(t *testing.T) {
 }
 
 // gate holds up all produce requests until it is opened.
-func gate(b *broker) (open func()) {
-	held := make(chan struct{})
+func gate(b *broker) (open func(), reached <-chan struct{}) {
+	held, first := make(chan struct{}), make(chan struct{})
+	seen := sync.OnceFunc(func() { close(first) })
 	b.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		seen()
 		<-held
 		return nil, nil, false
 	})
-	return sync.OnceFunc(func() { close(held) })
+	return sync.OnceFunc(func() { close(held) }), first
 }
 
 func queued(l *Log, p messages.Partition) int {
@@ -286,7 +288,7 @@ func TestBatchesTooLargeForTheTopicAreHalved(t *testing.T) {
 	cfg := writerConfig(b)
 	cfg.Compression = "none"
 	l := openLog(t, cfg)
-	open := gate(b)
+	open, _ := gate(b)
 	defer open()
 	const n = 40
 	var wg sync.WaitGroup
@@ -407,7 +409,7 @@ func TestImpossibleFramesAreRefused(t *testing.T) {
 func TestAnAppendThatNobodyWaitsForIsNotSent(t *testing.T) {
 	b := newBroker(t)
 	l := openLog(t, writerConfig(b))
-	open := gate(b)
+	open, _ := gate(b)
 	defer open()
 	first := make(chan error)
 	go func() { first <- l.Append(t.Context(), frameOf(1, 1, 0), make(messages.Position, 4)) }()
@@ -480,14 +482,19 @@ func TestWhatWaitsIsBounded(t *testing.T) {
 func TestCloseWritesWhatWaitsAndFailsWhatCannotBe(t *testing.T) {
 	b := newBroker(t)
 	l := openLog(t, writerConfig(b))
-	open := gate(b)
+	open, reached := gate(b)
 	defer open()
 	const n = 10
 	errs := make(chan error, n)
-	for i := range n {
-		go func() { errs <- l.Append(t.Context(), frameOf(messages.Micros(i+1), 1, 0), make(messages.Position, 4)) }()
+	send := func(i int) {
+		errs <- l.Append(t.Context(), frameOf(messages.Micros(i+1), 1, 0), make(messages.Position, 4))
 	}
-	eventually(t, "they wait", func() bool { return queued(l, 0) >= n-1 })
+	go send(0)
+	<-reached
+	for i := range n - 1 {
+		go send(i + 1)
+	}
+	eventually(t, "they wait", func() bool { return queued(l, 0) == n-1 })
 	closed := make(chan error)
 	go func() { closed <- l.Close() }()
 	eventually(t, "it closes", func() bool { return l.Err() != nil })
@@ -571,7 +578,7 @@ func TestAppendsAreRefusedWhileAPartitionKeepsFailing(t *testing.T) {
 			t.Fatalf("before its time: %v", err)
 		}
 		h.failed(1, long)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		err := h.err()
 		if !errors.Is(err, messages.ErrStopped) || len(err.Error()) > 500 {
 			t.Fatalf("%d bytes: %v", len(fmt.Sprint(err)), err)

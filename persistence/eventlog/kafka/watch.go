@@ -123,7 +123,8 @@ func (w *watch) retention(now time.Time) {
 		if !ok {
 			continue
 		}
-		if h := headroom(begins[p], at, ends[p]); h < minHeadroom {
+		// Of a partition that begins at 0 retention has deleted nothing yet.
+		if h := headroom(begins[p], at, ends[p]); begins[p] > 0 && h < minHeadroom {
 			if count++; h < least {
 				worst, least = p, h
 			}

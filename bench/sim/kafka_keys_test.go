@@ -90,6 +90,20 @@ func TestKafkaGatewaysRace(t *testing.T) {
 		}
 	}
 	t.Logf("%d bodies sent to both, %d keys with two bodies", both, refused)
+	early := from.spread(3)
+	early.key = "early"
+	early.body = fmt.Appendf(early.body, `{"topic":"early","timestamp":%d}`+"\n", time.Now().Add(5*time.Minute+time.Second).UnixMilli())
+	if err := r.add(early); err != nil { // without the last one
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		// By the time of a repeat, the last one could be taken.
+		answer, err := nodes[i%2].send(ctx, early)
+		if err != nil || answer.Rejected == nil || *answer.Accepted != 3 || *answer.Rejected != 1 {
+			t.Errorf("an event that was refused at first, sent for the %d. time: %+v, %v", i+1, answer, err)
+		}
+		pause(ctx, 1500*time.Millisecond)
+	}
 	for _, n := range nodes {
 		n.counted(ctx, &r)
 		everything(ctx, n, &r, rng)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -432,4 +433,87 @@ func TestAStartThatWaitsForBrokersIsGivenUp(t *testing.T) {
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("it took %v to be given up", took)
 	}
+}
+
+// A request whose gateway dies when a part of it is in the topic is completed by
+// its repeat, at another gateway.
+func TestATornRequestIsCompletedByItsRepeat(t *testing.T) {
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(2), kfake.SeedTopics(2, "events"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	for p := range int32(2) { // a broker each, so that writes to them are apart
+		if err := cluster.MoveTopicPartition("events", p, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	routes := messages.NewRoutes(&messages.LogIdentity{Partitions: 2, Routing: messages.RoutingMurmur2})
+	const key = "key-1"
+	home := routes.Home(key)
+	var names [2]string // of a topic in the home partition, and of one elsewhere
+	for i := 0; names[0] == "" || names[1] == ""; i++ {
+		name := fmt.Sprintf("t%d", i)
+		if routes.Of([]byte(name)) == home {
+			names[0] = name
+		} else {
+			names[1] = name
+		}
+	}
+	body := fmt.Sprintf(`{"topic":"%s"}`+"\n"+`{"topic":"%s"}`+"\n", names[0], names[1])
+	first := runOn(t, onKafka(t, cluster, t.TempDir()), Ground{Kafka: func(c *kafka.Config) { c.GiveUp = 3 * time.Second }})
+	first.send(t, `{"topic":"before"}`, "") // it has its connections
+	second := run(t, onKafka(t, cluster, t.TempDir()))
+
+	var closed atomic.Bool
+	closed.Store(true)
+	cluster.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		return shut(req.(*kmsg.ProduceRequest), int32(1-home), &closed)
+	})
+	if _, err := first.Ingest(t.Context(), &client.Events{Body: []byte(body), ContentType: client.NDJSON, Key: key}); err == nil {
+		t.Fatal("it was acknowledged")
+	}
+	second.eventually(t, names[0], 1)
+	if err := first.stop(); err != nil {
+		t.Fatal(err)
+	}
+	closed.Store(false)
+	if got := second.count(t, names[1], ""); got != 0 {
+		t.Fatalf("the request was not torn: %s is counted %d times", names[1], got)
+	}
+	for range 2 {
+		pos := second.send(t, body, key)
+		for _, name := range names {
+			if got := second.count(t, name, pos); got != 1 {
+				t.Errorf("%s is counted %d times, want once", name, got)
+			}
+		}
+	}
+}
+
+// shut refuses what a request has for a partition, and lets the rest be written
+// where there is none of that.
+func shut(req *kmsg.ProduceRequest, partition int32, closed *atomic.Bool) (kmsg.Response, error, bool) {
+	if !closed.Load() {
+		return nil, nil, false
+	}
+	for _, topic := range req.Topics {
+		for _, p := range topic.Partitions {
+			if p.Partition != partition {
+				continue
+			}
+			answer := req.ResponseKind().(*kmsg.ProduceResponse)
+			of := kmsg.NewProduceResponseTopic()
+			of.Topic = topic.Topic
+			for _, p := range topic.Partitions {
+				part := kmsg.NewProduceResponseTopicPartition()
+				part.Partition, part.ErrorCode = p.Partition, 7 // REQUEST_TIMED_OUT
+				of.Partitions = append(of.Partitions, part)
+			}
+			answer.Topics = append(answer.Topics, of)
+			return answer, nil, true
+		}
+	}
+	return nil, nil, false
 }

@@ -49,6 +49,7 @@ event_id: then --unresolved resend is exact.`,
 			if err := i.kafka.given(c, i.feeding); err != nil {
 				return err
 			}
+			i.batchGiven = i.batchGiven || i.kafka.on() // it has a default of its own
 			return i.run(c.Context(), args[0])
 		},
 	}

@@ -81,7 +81,7 @@ func TestIngestWritesToKafkaAsAnybodyWould(t *testing.T) {
 		fmt.Fprintf(&lines, `{"topic":"t%d","event_id":"%d","made_up":[%d]}`+"\n", i%40, i, i)
 	}
 	lines.WriteString(`{"topic":""}` + "\n" + `{"topic":"x"` + "\n")
-	crest(t, "ingest", write(t, "e.ndjson", lines.String()), "--kafka", "kafka://"+addr+"/events").want(t, 1, "sent 302 events, 2 rejected", "line 301", "line 302")
+	crest(t, "ingest", write(t, "e.ndjson", lines.String()), "--kafka", "kafka://"+addr+"/events").want(t, 1, "sent 302 events, 2 rejected", "line 301: topic", "line 302: ")
 
 	packed, err := msgpack.Marshal([]map[string]any{{"topic": "packed", "user_id": "u", "made_up": 1}, {"count": 3}})
 	if err != nil {
@@ -126,6 +126,40 @@ func TestIngestIntoKafkaSaysWhatIsWrong(t *testing.T) {
 	crest(t, "ingest", file, "--kafka", addr, "--addr", "http://h").want(t, 2, "--kafka and --addr")
 	crest(t, "ingest", file, "--kafka-user", "u").want(t, 2, "want --kafka HOST:PORT/TOPIC")
 	crest(t, "ingest", file, "--kafka", addr, "--kafka-sasl", "plain").want(t, 2, "kafka-user")
+}
+
+// Kafka remembers no keys: what was under way when a run broke down is not sent
+// again unless told so.
+func TestWhatMayBeInKafkaIsNotSentAgain(t *testing.T) {
+	addr := brokers(t, 2)
+	file := write(t, "e.ndjson", `{"topic":"a","event_id":"1"}`+"\n"+`{"topic":"b","event_id":"2"}`+"\n")
+	progress := filepath.Join(t.TempDir(), "progress")
+	args := []string{"ingest", file, "--kafka", addr, "--progress", progress}
+	crest(t, args...).want(t, 0, "sent 2 events")
+	content, err := os.ReadFile(progress)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var state map[string]any
+	if err := json.Unmarshal(content, &state); err != nil {
+		t.Fatal(err)
+	}
+	if state["batch"] != float64(producedBatch) {
+		t.Errorf("a block has %v events, want %d", state["batch"], producedBatch)
+	}
+	state["complete"], state["done_blocks"], state["events"] = false, 0, 0
+	state["unresolved"] = []map[string]any{{"block": 0, "since": time.Now(), "key": "k"}}
+	if content, err = json.Marshal(state); err == nil {
+		err = os.WriteFile(progress, content, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	crest(t, args...).want(t, 1, "lines 1 to 2", "count it twice", "--unresolved resend", "topic events")
+	crest(t, append(args, "--unresolved", "resend")...).want(t, 0, "sent 2 events")
+	if n := len(records(t, addr, 4)); n != 4 {
+		t.Errorf("%d records, want 4", n)
+	}
 }
 
 // levels are what crest doctor found, by what it is about.

@@ -80,8 +80,8 @@ func TestIngestWritesToKafkaAsAnybodyWould(t *testing.T) {
 	for i := range 300 {
 		fmt.Fprintf(&lines, `{"topic":"t%d","event_id":"%d","made_up":[%d]}`+"\n", i%40, i, i)
 	}
-	lines.WriteString(`{"topic":""}` + "\n" + `{"topic":"x"` + "\n")
-	crest(t, "ingest", write(t, "e.ndjson", lines.String()), "--kafka", "kafka://"+addr+"/events").want(t, 1, "sent 302 events, 2 rejected", "line 301: topic", "line 302: ")
+	lines.WriteString(`{"topic":""}` + "\n" + `{"topic":"x"` + "\n" + `[{"topic":"a"},{"topic":"b"}]` + "\n")
+	crest(t, "ingest", write(t, "e.ndjson", lines.String()), "--kafka", "kafka://"+addr+"/events").want(t, 1, "sent 303 events, 3 rejected", "line 301: topic", "line 302: ", "line 303: 2 events in one line")
 
 	packed, err := msgpack.Marshal([]map[string]any{{"topic": "packed", "user_id": "u", "made_up": 1}, {"count": 3}})
 	if err != nil {

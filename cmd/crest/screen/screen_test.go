@@ -116,6 +116,13 @@ func TestStatus(t *testing.T) {
 	s.Partitions[1].Failed = "disk"
 	s.Snapshots.LastError = "put x: denied"
 	golden(t, "status-failed", screen.Status(s, 0, false))
+
+	sec, near, begin := 2.5, 0.125, uint64(7)
+	s.Log, s.LagSec = &api.Log{Kind: "kafka", Brokers: "h:9092", Topic: "events", DeadLetters: 1234}, &sec
+	golden(t, "status-kafka", screen.Status(s, 0, false))
+	s.Partitions[0].Headroom = &near // and nothing was taken
+	s.Partitions[1].Headroom, s.Partitions[1].LogBegin, s.Log.Error = &near, &begin, "no broker answers"
+	golden(t, "status-kafka-failing", screen.Status(s, 0, false))
 }
 
 func TestText(t *testing.T) {

@@ -26,21 +26,65 @@ func Status(s *api.Status, width int, color bool) []string {
 		errorBound += fmt.Sprintf(" (ε %g, δ %g)", s.Epsilon, s.Delta)
 	}
 	set := s.Settings
-	lines := Pairs([]Pair{
+	pairs := []Pair{
 		{"state", state},
 		{"node", Cell{fmt.Sprintf("%s (%s), version %s", s.Node, s.Role, s.Version), Bold}},
 		{"up", Cell{Text: (time.Duration(s.UptimeSec) * time.Second).String() + ", since " + Moment(s.Started)}},
 		{"engine time", Cell{Text: fmt.Sprintf("%s (clock %s)", engineTime, set.Clock)}},
 		{"counts", Cell{Text: fmt.Sprintf("ids for %s, events up to %s ahead, %d categories, %d regions", set.DedupWindow, set.MaxAhead, set.MaxCategories, set.MaxRegions)}},
 		{"error", Cell{Text: errorBound}},
-		{"lag", Cell{Text: Number(s.LagRecords) + " records"}},
+		{"lag", Cell{Text: lag(s)}},
 		{"boards", Cell{Text: strconv.Itoa(s.Boards)}},
 		{"snapshots", snapshots(&s.Snapshots)},
-	}, color)
+	}
+	if s.Log != nil {
+		pairs = append(pairs, Pair{"log", outside(s.Log)}, Pair{"headroom", headroom(s.Partitions)})
+	}
+	lines := Pairs(pairs, color)
 	if len(s.Budget) > 0 {
 		lines = append(append(lines, ""), budget(s.Budget).Lines(width, color)...)
 	}
 	return append(append(lines, ""), partitions(s.Partitions).Lines(width, color)...)
+}
+
+// lag is what is not counted yet, and how old that is where it is known.
+func lag(s *api.Status) string {
+	text := Number(s.LagRecords) + " records"
+	if s.LagSec != nil && *s.LagSec > 0 {
+		text += fmt.Sprintf(", %.1f s", *s.LagSec)
+	}
+	return text
+}
+
+// outside is a log that is not the node's own.
+func outside(l *api.Log) Cell {
+	text := fmt.Sprintf("%s %s/%s, %s dead letters since the start", l.Kind, l.Brokers, l.Topic, Number(l.DeadLetters))
+	switch {
+	case l.Error != "":
+		return Cell{"failing: " + l.Error + "; " + text, Red}
+	case l.Warning != "":
+		return Cell{l.Warning + "; " + text, Yellow}
+	}
+	return Cell{Text: text}
+}
+
+// headroom is of the partition that the log's retention is nearest to, among
+// those that it has begun to take from.
+func headroom(parts []api.PartitionStatus) Cell {
+	least, at := 1.0, 0
+	for i := range parts {
+		begun := parts[i].LogBegin != nil && *parts[i].LogBegin > 0
+		if h := parts[i].Headroom; begun && h != nil && *h < least {
+			least, at = *h, parts[i].Partition
+		}
+	}
+	switch {
+	case least == 1:
+		return Cell{Text: "what the log's retention takes next is counted"}
+	case least < 0.25:
+		return Cell{fmt.Sprintf("%.0f %% in partition %d: retention is near to what is not counted", 100*least, at), Red}
+	}
+	return Cell{Text: fmt.Sprintf("%.0f %% in partition %d", 100*least, at)}
 }
 
 // snapshots says what a restart would have to replay, or that there are none.

@@ -79,8 +79,15 @@ func (r *running) eventually(t *testing.T, topic string, want uint64) {
 }
 
 func TestANodeOnKafkaCountsWhatAnybodyWrites(t *testing.T) {
+	for _, events := range []bool{false, true} {
+		t.Run(fmt.Sprintf("events=%v", events), func(t *testing.T) { countsWhatAnybodyWrites(t, events) })
+	}
+}
+
+func countsWhatAnybodyWrites(t *testing.T, events bool) {
 	cluster := brokers(t, 0)
 	cfg := onKafka(t, cluster, t.TempDir())
+	cfg.Kafka.WriteEvents = events
 	n := run(t, cfg) // makes the topic
 	pos := n.send(t, `{"topic":"a","region":"IN"}`+"\n"+`{"topic":"b","count":4}`+"\n", "")
 	if got := n.count(t, "b", pos); got != 4 {

@@ -128,7 +128,11 @@ func (c *Core) commit(ctx context.Context) {
 func (c *Core) logStatus() gateway.LogStatus {
 	k := c.cfg.Kafka
 	s := gateway.LogStatus{Kind: "kafka", Brokers: strings.Join(k.Brokers, ","), Topic: k.Topic, DeadLetters: c.kafka.DeadLetters()}
-	if err := c.kafka.Err(); err != nil {
+	err := c.kafka.Err()
+	if err == nil {
+		err = c.kafka.ReadErr()
+	}
+	if err != nil {
 		s.Error = err.Error()
 	}
 	n := c.log.Identity().Partitions

@@ -128,7 +128,8 @@ func (n *Node) start(ctx context.Context) error {
 func (n *Node) applySettings(ctx context.Context) error {
 	have := n.core.engine.Settings()
 	want := n.core.cfg.settings(have)
-	if want == have {
+	// In Kafka a change may have come to be in some partitions only.
+	if want == have && n.core.engine.SettingsAgree() {
 		return nil
 	}
 	for {

@@ -77,7 +77,7 @@ func TestRetentionComingCloseIsTold(t *testing.T) {
 	}
 	step(0, 1000, 1000, false)
 	step(0, 500, 1000, false)
-	step(0, 0, 1000, false) // nothing has been deleted
+	step(0, 0, 1000, false)     // nothing has been deleted
 	step(300, 500, 1000, false) // 28 %
 	step(400, 500, 1000, true)  // 16 %
 	step(450, 500, 1000, false) // still

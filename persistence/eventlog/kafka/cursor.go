@@ -286,6 +286,9 @@ func (a *assembly) addForeign(r *record) {
 		a.refuse(r, []messages.Refusal{{Reason: why}})
 		return
 	}
+	if a.open == foreign && len(a.data) > 0 && cap(a.data)-len(a.data) < len(r.value) {
+		a.close() // rather another block than all of this one moved
+	}
 	a.join(stamp)
 	a.room(len(r.value))
 	m := &c.message

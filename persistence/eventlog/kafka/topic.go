@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"strconv"
@@ -52,7 +53,7 @@ func topicOf(ctx context.Context, cfg *Config, c *client) (*topicMeta, error) {
 		}
 		if err != nil {
 			var refused *refusedTopicError
-			if errors.As(err, &refused) || !passes(err) {
+			if errors.As(err, &refused) || !passes(err) || untrusted(err) {
 				return nil, brief(explained(err))
 			}
 			// The end of ctx says less than what came before it.
@@ -95,8 +96,17 @@ func explained(err error) error {
 		return fmt.Errorf("%w: check --kafka-user and its password", err)
 	case errors.Is(err, kafkago.UnsupportedSASLMechanism):
 		return fmt.Errorf("%w: check --kafka-sasl", err)
+	case untrusted(err):
+		return fmt.Errorf("%w: check --kafka-ca", err)
 	}
 	return err
+}
+
+// untrusted tells whether a broker's certificate was refused. At a start somebody
+// has to look at that; later it may pass, once the broker has another one.
+func untrusted(err error) bool {
+	var refused *tls.CertificateVerificationError
+	return errors.As(err, &refused)
 }
 
 // newTopic is a topic to be made.

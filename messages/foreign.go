@@ -28,4 +28,16 @@ func (m *Message) Header(key string) (value []byte, ok bool) {
 type Refusal struct {
 	Index  int // of the event in the message, from 0
 	Reason string
+	// More events behind it are refused likewise, and have no Refusal of their own:
+	// a message may have any number of them.
+	More int
+}
+
+// RefusedEvents is how many events a list stands for.
+func RefusedEvents(list []Refusal) int {
+	n := len(list)
+	for i := range list {
+		n += list[i].More
+	}
+	return n
 }

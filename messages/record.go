@@ -3,9 +3,11 @@ package messages
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math"
 	"math/bits"
 	"slices"
+	"unicode/utf8"
 )
 
 // Bounds of what a record may hold; the gateway refuses more.
@@ -41,6 +43,49 @@ type Record struct {
 	HasTime   bool
 	HasWatch  bool
 	UserPlain bool
+}
+
+// Check tells whether the record keeps to the bounds of what a gateway takes.
+// One that somebody else has encoded need not: ReadFrom tells only whether it can
+// be read.
+func (r *Record) Check() error {
+	switch {
+	case len(r.Topic) == 0:
+		return fmt.Errorf("%w: no topic", ErrRecord)
+	case len(r.Topic) > MaxTopicBytes || len(r.Category) > MaxNameBytes || len(r.Region) > MaxNameBytes ||
+		len(r.ID) > MaxIDBytes || len(r.User) > MaxUserBytes:
+		return fmt.Errorf("%w: a field is too long", ErrRecord)
+	case r.Count < 1 || r.Count > MaxCount:
+		return fmt.Errorf("%w: count %d", ErrRecord, r.Count)
+	case r.HasTime && (r.Time < 0 || r.Time >= maxTime):
+		return fmt.Errorf("%w: time %d", ErrRecord, r.Time)
+	case !text(r.Topic) || !text(r.Category) || !text(r.Region):
+		return fmt.Errorf("%w: a name is no text", ErrRecord)
+	}
+	return nil
+}
+
+// maxTime is behind the last time that an event may have.
+const maxTime Micros = 1e17
+
+// text tells whether b is UTF-8 without control characters.
+func text(b []byte) bool {
+	for i := 0; i < len(b); {
+		c := b[i]
+		if c < utf8.RuneSelf {
+			if c < 0x20 || c == 0x7f {
+				return false
+			}
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRune(b[i:])
+		if r == utf8.RuneError && n == 1 || r < 0xa0 {
+			return false
+		}
+		i += n
+	}
+	return true
 }
 
 // Tristate is a boolean that may be missing.

@@ -175,7 +175,7 @@ func (s *sampler) take(p messages.Partition, r *kafka.Sampled) {
 	var refused []messages.Refusal
 	s.records, n, refused = s.decoder.Decode(&m, s.records[:0])
 	into.Events += n
-	into.Refusals += len(refused)
+	into.Refusals += messages.RefusedEvents(refused)
 	for _, e := range refused {
 		if len(into.Refused) < refusedMost {
 			into.Refused = append(into.Refused, doctor.Refused{Partition: int(p), Offset: uint64(r.Offset), Reason: e.Reason})

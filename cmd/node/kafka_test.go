@@ -524,3 +524,41 @@ func shut(req *kmsg.ProduceRequest, partition int32, closed *atomic.Bool) (kmsg.
 	}
 	return nil, nil, false
 }
+
+// A request is cut into parts that its key tells apart. Whoever repeats it at a
+// gateway that writes otherwise must cut it alike, or its parts count again, or
+// are taken for ones that are there.
+func TestARepeatAtANodeThatWritesOtherwiseCountsOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		events int
+		event  string // with a number in it
+		change func(*Config)
+	}{
+		"events in place of blocks": {20_000, `{"topic":"hot","session_id":"%d"}`, func(c *Config) { c.Kafka.WriteEvents = true }},
+		"users as they are":         {12_000, `{"topic":"hot","user_id":"%0150d"}`, func(c *Config) { c.KeepUserIDs = true }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cluster := brokers(t, 4)
+			cfg := onKafka(t, cluster, t.TempDir())
+			cfg.Memory = 1 << 30
+			var b strings.Builder
+			for i := range c.events {
+				fmt.Fprintf(&b, c.event+"\n", i)
+			}
+			n := run(t, cfg)
+			pos := n.send(t, b.String(), "key-1")
+			if got := n.count(t, "hot", pos); got != uint64(c.events) {
+				t.Fatalf("%d counted of %d", got, c.events)
+			}
+			if err := n.stop(); err != nil {
+				t.Fatal(err)
+			}
+			c.change(&cfg)
+			n = run(t, cfg)
+			pos = n.send(t, b.String(), "key-1")
+			if got := n.count(t, "hot", pos); got != uint64(c.events) {
+				t.Errorf("%d counted after a repeat, want %d", got, c.events)
+			}
+		})
+	}
+}

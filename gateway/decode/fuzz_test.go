@@ -60,6 +60,9 @@ func agree(t *testing.T, b *Builder, want []verdict) {
 
 func same(t *testing.T, i int, r messages.Record, v verdict) {
 	t.Helper()
+	if err := r.Check(); err != nil {
+		t.Fatalf("event %d: a reader would put it aside: %v", i, err)
+	}
 	extra := decodePlain([]byte("{" + string(r.Extra) + "}"))
 	if !reflect.DeepEqual(extra, any(v.extra)) {
 		t.Fatalf("event %d: keeps %v, want %v", i, extra, v.extra)

@@ -77,6 +77,9 @@ func (d *MessageDecoder) take(r *messages.Record) {
 func (d *MessageDecoder) reject(r Rejection) {
 	reason := r.Reason
 	switch {
+	case len(d.refused) > MaxReasons:
+		d.refused[MaxReasons].More++
+		return
 	case !d.explains():
 		reason = fewReasons
 	case r.Column > 0:

@@ -3,7 +3,9 @@ package decode
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -232,20 +234,44 @@ func TestFormatNames(t *testing.T) {
 	}
 }
 
-// A message full of wrong events has a refusal for each, but not as many texts.
+// A message full of wrong events has few texts and few refusals, which stand for
+// all of them.
 func TestManyRefusalsStayCheap(t *testing.T) {
 	const lines = 50_000
 	out, records, refused := newTestDecoder(FormatAuto).Decode(message(strings.Repeat("{}\n", lines)+`{"topic":"a"}`), nil)
-	if records != 1 || len(refused) != lines || describe(out, nil) != "a" {
-		t.Fatalf("%d records, %d refused", records, len(refused))
+	if records != 1 || len(refused) != MaxReasons+1 || messages.RefusedEvents(refused) != lines || describe(out, nil) != "a" {
+		t.Fatalf("%d records, %d refusals of %d events", records, len(refused), messages.RefusedEvents(refused))
 	}
 	for i, r := range refused {
 		want := fmt.Sprintf("line %d: topic: missing", i+1)
 		if i >= MaxReasons {
 			want = fewReasons
 		}
-		if r.Index != i || r.Reason != want {
+		if r.Index != i || r.Reason != want || i < MaxReasons && r.More != 0 {
 			t.Fatalf("%d: %+v, want %s", i, r, want)
+		}
+	}
+}
+
+// A message of nothing but wrong values, two bytes or one each, takes little
+// memory to refuse. Compressed it is a few kilobytes.
+func TestABombOfWrongValuesAllocatesLittle(t *testing.T) {
+	const values = 1_000_000
+	for name, v := range map[string][]byte{
+		"json":    append(append([]byte("[1"), bytes.Repeat([]byte(",1"), values-1)...), ']'),
+		"msgpack": append(binary.BigEndian.AppendUint32([]byte{0xdd}, values), bytes.Repeat([]byte{0xc0}, values)...),
+	} {
+		d := newTestDecoder(FormatAuto)
+		m := &messages.Message{Value: v, Stamp: testStamp, Latest: testLatest}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, records, refused := d.Decode(m, nil)
+		runtime.ReadMemStats(&after)
+		if records != 0 || messages.RefusedEvents(refused) != values {
+			t.Errorf("%s: %d records, %d events refused: want 0 and %d", name, records, messages.RefusedEvents(refused), values)
+		}
+		if n := after.TotalAlloc - before.TotalAlloc; n > 20*values { // a refusal of each would be three times that
+			t.Errorf("%s: %d bytes allocated for a message of %d", name, n, len(v))
 		}
 	}
 }

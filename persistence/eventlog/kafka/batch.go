@@ -17,6 +17,10 @@ import (
 // say that it is thousands.
 const maxInflated = 128 << 20
 
+// maxHeaders bounds the headers of a record that are looked at. An empty one takes
+// two bytes of a batch, which compress to nothing, and 48 here.
+const maxHeaders = 4096
+
 var (
 	// errCut: the bytes end before the batch does, as the last one of a fetch may.
 	errCut = errors.New("the record batch is cut off")
@@ -175,7 +179,9 @@ func (h *batchHead) parse(b []byte, r *record) bool {
 		if m.Value, b, ok = nullable(b); !ok {
 			return false
 		}
-		r.headers = append(r.headers, m)
+		if len(r.headers) < maxHeaders {
+			r.headers = append(r.headers, m)
+		}
 	}
 	return len(b) == 0
 }

@@ -164,6 +164,10 @@ func (c *cursor) endBatch(out *assembly) {
 	}
 	c.at = max(c.at, messages.Offset(c.head.next))
 	c.leave()
+	if out.open == events { // a part is in one batch; what goes on behind it is none of crest's
+		out.close()
+		out.fillUp()
+	}
 }
 
 // assembly makes the blocks of one Read.
@@ -268,10 +272,14 @@ func (a *assembly) add(r *record) {
 	a.fillUp()
 }
 
+// mostBlocks bounds the blocks of one Read: what is refused, or a tick, has no data,
+// and a batch may hold millions of such.
+const mostBlocks = 1 << 14
+
 // fillUp ends the Read if it has its bytes. A block that has all its records but
 // not all its events is never left so: a later Read could not tell.
 func (a *assembly) fillUp() {
-	if a.left-len(a.data) <= 0 && a.open != events {
+	if (a.left-len(a.data) <= 0 || len(a.b.Blocks) >= mostBlocks) && a.open != events {
 		a.close()
 		a.full = true
 	}
@@ -316,7 +324,7 @@ func (a *assembly) join(stamp messages.Micros) {
 
 // refuse puts events of a record aside, and accounts for them in the last block.
 func (a *assembly) refuse(r *record, refused []messages.Refusal) {
-	a.last().Refused += uint32(len(refused))
+	a.last().Refused += uint32(messages.RefusedEvents(refused))
 	a.extend(messages.Offset(r.offset) + 1)
 	a.c.log.refuse(a.c.partition, r, refused)
 }

@@ -110,24 +110,25 @@ func newDeadLetters(cfg *Config, c *client) (*deadLetters, error) {
 func (l *Log) refuse(p messages.Partition, r *record, refused []messages.Refusal) {
 	letters := make([]letter, 0, min(len(refused), lettersOfRecord+1))
 	own := r.clone()
-	all := len(refused)*len(r.value) <= copiesOfRecord
+	whole := letter{record: own}
+	all := len(refused)*whole.size() <= copiesOfRecord+len(refused)*recordOverhead
 	for i := range refused {
 		at := letter{
-			partition: p, offset: r.offset, index: refused[i].Index, events: 1, reason: refused[i].Reason,
+			partition: p, offset: r.offset, index: refused[i].Index, events: 1 + refused[i].More, reason: refused[i].Reason,
 			stamp: r.time, first: refused[0].Index,
 		}
 		if i == 0 || all {
 			at.record = own
 		}
 		if i == lettersOfRecord {
-			at.events = len(refused) - i
+			at.events = messages.RefusedEvents(refused[i:])
 			at.reason = fmt.Sprintf("%s (the first of %d more events of this record that cannot be counted)", at.reason, at.events)
 			letters = append(letters, at)
 			break
 		}
 		letters = append(letters, at)
 	}
-	l.dead.add(letters, len(refused))
+	l.dead.add(letters, messages.RefusedEvents(refused))
 }
 
 // clone is a record of its own.

@@ -44,6 +44,9 @@ func (a *assembly) addOwn(r *record, header []byte) {
 // addEvent joins the event to the block it is of.
 func (a *assembly) addEvent(r *record, h *blockHeader) {
 	rest, err := a.c.check.ReadFrom(h.record)
+	if err == nil {
+		err = a.c.check.Check()
+	}
 	if err == nil && (len(rest) > 0 || h.kind != messages.FrameEvents) {
 		err = errRecords
 	}
@@ -98,6 +101,9 @@ func (a *assembly) checkBlock(h *blockHeader, data []byte) error {
 		if data, err = a.c.check.ReadFrom(data); err != nil {
 			return err
 		}
+		if err = a.c.check.Check(); err != nil {
+			return err
+		}
 	}
 	if n != h.records {
 		return errRecords
@@ -108,7 +114,7 @@ func (a *assembly) checkBlock(h *blockHeader, data []byte) error {
 // beginOwn opens a block with what its header says.
 func (a *assembly) beginOwn(r *record, h *blockHeader) {
 	stamp := messages.Micros(r.time) * messages.Millisecond
-	if now := a.c.log.cfg.Now(); !a.c.head.appendTime && stamp > now+a.maxAhead() {
+	if now := a.c.log.cfg.Now(); !a.c.head.appendTime && (r.time < 0 || r.time > maxMillis || stamp > now+a.maxAhead()) {
 		// The writer's clock. What it has acknowledged is never refused, but a clock
 		// that far ahead does not take the partition's along.
 		stamp = now

@@ -75,25 +75,48 @@ func partsOf(f *messages.Frame, of *pending, write Write, limit int) ([]part, er
 // overhead is what its record takes beside its data.
 func (p *part) overhead() int { return recordOverhead + len(p.key) }
 
+// weight is what a record takes of a part's limit: its bytes as they are written,
+// but under a key about what it takes however it is written, by whom. Partitions
+// tell the parts under a key apart by their numbers, so whoever repeats a request
+// has to cut it alike: with --kafka-write block or event, users hashed or plain.
+func (p *part) weight(raw []byte, bytes int) (int, error) {
+	if p.key == "" {
+		return bytes, nil
+	}
+	var r messages.Record
+	if _, err := r.ReadFrom(raw); err != nil {
+		return 0, err
+	}
+	return 3*(len(r.Topic)+len(r.ID)+len(r.Category)+len(r.Region)) + 2*len(r.Extra) + keyedWeight, nil
+}
+
+// keyedWeight is what a record under a key takes beside its texts: as an event, a
+// header and a JSON object's frame.
+const keyedWeight = recordOverhead + messages.MaxKeyBytes + 256
+
 // appendCut cuts p between records.
 func appendCut(parts []part, p part, limit int) ([]part, error) {
 	rest := p.data
-	if p.overhead()+len(rest) <= limit {
+	if p.key == "" && p.overhead()+len(rest) <= limit {
 		p.size = p.overhead() + len(rest)
 		return append(parts, p), nil
 	}
 	left := p.records
 	for number := uint32(0); len(rest) > 0; number++ {
-		n, records := 0, uint32(0)
+		n, size, records := 0, 0, uint32(0)
 		for n < len(rest) {
 			length, err := recordLength(rest[n:])
 			if err != nil {
 				return nil, err
 			}
-			if records > 0 && p.overhead()+n+length > limit {
+			weight, err := p.weight(rest[n:n+length], length)
+			if err != nil {
+				return nil, err
+			}
+			if records > 0 && p.overhead()+size+weight > limit {
 				break
 			}
-			n, records = n+length, records+1
+			n, size, records = n+length, size+weight, records+1
 		}
 		if records > left {
 			return nil, errRecords
@@ -117,12 +140,21 @@ func appendEvents(parts []part, p part, b *messages.Block, limit int) ([]part, e
 	p.data = nil
 	for number := uint32(0); len(events) > 0; number++ {
 		n, size := 0, 0
-		for n < len(events) && (n == 0 || size+events[n].bytes()+len(p.key) <= limit) {
-			size += events[n].bytes() + len(p.key)
+		bytes := 0
+		for n < len(events) {
+			weight, err := p.weight(events[n].binary, events[n].bytes())
+			if err != nil {
+				return nil, err
+			}
+			if n > 0 && p.overhead()+size+weight > limit {
+				break
+			}
+			size += weight
+			bytes += events[n].bytes() + len(p.key)
 			n++
 		}
 		q := p
-		q.number, q.records, q.events, q.size = number, uint32(n), events[:n:n], size
+		q.number, q.records, q.events, q.size = number, uint32(n), events[:n:n], bytes
 		parts, events = append(parts, q), events[n:]
 	}
 	return parts, nil

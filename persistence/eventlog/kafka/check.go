@@ -52,6 +52,9 @@ func (c *Config) check() error {
 	case c.deadTopic() == "" && c.DeadFile == "":
 		return errors.New("kafka: dead letters have neither a topic nor a file")
 	}
+	if err := c.checkNames(); err != nil {
+		return err
+	}
 	if err := c.Settings.Validate(); err != nil {
 		return fmt.Errorf("kafka: %w", err)
 	}

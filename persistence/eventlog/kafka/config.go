@@ -65,6 +65,9 @@ type Config struct {
 	// Now is the reader's clock, against which the stamps of CreateTime topics are
 	// judged; required.
 	Now func() messages.Micros
+	// Keyed says that every producer keys by the event's topic: events elsewhere are
+	// counted (Log.Strays) and told of, since questions do not find them.
+	Keyed bool
 	// FetchBytes bounds one fetch; default 4 MiB. FetchWait is how long a broker
 	// waits for something to come; default 500 ms.
 	FetchBytes int
@@ -85,6 +88,10 @@ type Config struct {
 	Clock    messages.Clock
 	HashKey  [32]byte
 	Settings messages.Settings
+	// FirstUse is called before Objects is told of a topic that it was never used
+	// with, so that HashKey can be made durable by then; an error ends Open. May be
+	// nil.
+	FirstUse func() error
 
 	Logger *slog.Logger
 }

@@ -304,7 +304,11 @@ func (a *assembly) addForeign(r *record) {
 	m.Stamp, m.Latest = stamp, stamp+a.maxAhead()
 	var n int
 	var refused []messages.Refusal
+	before := len(a.data)
 	a.data, n, refused = c.decoder.Decode(m, a.data)
+	if c.log.cfg.Keyed {
+		c.stray(r, a.data[before:])
+	}
 	block := a.last()
 	block.Records += uint32(n)
 	a.extend(messages.Offset(r.offset) + 1)

@@ -336,7 +336,7 @@ func (d *deadLetters) ready(ctx context.Context) error {
 	}
 	_, err := d.client.metadata(ctx, d.topic)
 	if errors.Is(err, errNoTopic) && !d.cfg.NoCreate {
-		err = d.client.create(ctx, newTopic{
+		_, err = d.client.create(ctx, newTopic{
 			name: d.topic, partitions: 1, replication: d.cfg.Replication, retention: d.cfg.Retention,
 			configs: map[string]string{"cleanup.policy": "delete"},
 		})

@@ -27,6 +27,7 @@ type health struct {
 type failure struct {
 	since time.Time
 	last  error
+	idle  bool // nobody tries any more
 }
 
 // fine says that nothing is being tried again in a partition.
@@ -57,7 +58,7 @@ func (h *health) failed(p messages.Partition, err error) {
 			h.logger.Warn(h.began, "partition", p, "error", brief(err))
 		}
 	}
-	f.last = err
+	f.last, f.idle = err, false
 	h.failing[p] = f
 	h.count.Store(int32(len(h.failing)))
 }
@@ -71,6 +72,51 @@ func (h *health) forget(p messages.Partition) {
 	defer h.mu.Unlock()
 	delete(h.failing, p)
 	h.count.Store(int32(len(h.failing)))
+}
+
+// gaveUp says that nobody tries any more, and that the last try failed. The
+// partition stays as it is until something is written to it or its leader is
+// probed: that what was tried is over says nothing good.
+func (h *health) gaveUp(p messages.Partition) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if f, ok := h.failing[p]; ok {
+		f.idle = true
+		h.failing[p] = f
+	}
+}
+
+// probed takes what leaders answered, at or above 0 per partition: where nobody
+// tries any more writes may be tried again.
+func (h *health) probed(ends []int64) {
+	if h.count.Load() == 0 {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for p, f := range h.failing {
+		if f.idle && int(p) < len(ends) && ends[p] >= 0 {
+			delete(h.failing, p)
+		}
+	}
+	if h.count.Store(int32(len(h.failing))); len(h.failing) == 0 {
+		h.logger.Info("kafka: the brokers answer again, and writes are tried")
+	}
+}
+
+// lasting tells which partitions have been failing for a while.
+func (h *health) lasting(of []bool) {
+	clear(of)
+	if h.count.Load() == 0 {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for p, f := range h.failing {
+		if int(p) < len(of) {
+			of[p] = time.Since(f.since) >= patience
+		}
+	}
 }
 
 // longest is the partition that has been failing for longest, if that is a

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,15 +75,23 @@ func agree(ctx context.Context, cfg *Config, meta *topicMeta, begins messages.Po
 		return nil, err
 	}
 	key := knownKey(cfg.Topic)
-	_, err = cfg.Objects.PutIfAbsent(ctx, key, body)
-	switch {
-	case err == nil:
-		return now, nil
-	case !errors.Is(err, objectstore.ErrExists):
+	switch _, _, err := cfg.Objects.Get(ctx, key); {
+	case errors.Is(err, objectstore.ErrNotFound):
+		if cfg.FirstUse != nil {
+			if err := cfg.FirstUse(); err != nil {
+				return nil, err
+			}
+		}
+		_, err = cfg.Objects.PutIfAbsent(ctx, key, body)
+		if err == nil {
+			return now, nil
+		}
 		// It may be there all the same; what is there decides.
 		if _, _, look := cfg.Objects.Get(ctx, key); look != nil {
 			return nil, fmt.Errorf("keep what the topic is: %w", err)
 		}
+	case err != nil:
+		return nil, fmt.Errorf("read what the topic was: %w", err)
 	}
 	body, _, err = cfg.Objects.Get(ctx, key)
 	if err != nil {
@@ -96,6 +105,18 @@ func agree(ctx context.Context, cfg *Config, meta *topicMeta, begins messages.Po
 		return nil, fmt.Errorf("object %s of %s: %w", key, cfg.Objects, err)
 	}
 	return was, was.admits(now, cfg)
+}
+
+// alone is an error if the store has been used with another topic and not with
+// this one. A name that was mistyped would be counted from its beginning, with the
+// boards of the other one gone, and nobody told.
+func alone(ctx context.Context, cfg *Config) error {
+	topics, err := TopicsIn(ctx, cfg.Objects)
+	if err != nil || len(topics) == 0 || slices.Contains(topics, cfg.Topic) {
+		return err
+	}
+	return fmt.Errorf("the snapshots in %s are of topic %s, not %s: name %s in --log, %s (or another --store)",
+		cfg.Objects, topics[0], cfg.Topic, topics[0], startOver)
 }
 
 // unused is an error if the store has been used with the topic, which is gone.
@@ -154,7 +175,7 @@ func (k *known) admits(now *known, cfg *Config) error {
 	case k.Clock != now.Clock:
 		return fmt.Errorf("the snapshots in %s were counted with --clock %s, not %s: give --clock %s, %s", store, k.Clock, now.Clock, k.Clock, startOver)
 	case !bytes.Equal(k.HashKey, now.HashKey):
-		return fmt.Errorf("the snapshots in %s were counted under hash key %v, not %v: give the --hash-key-file that they were made with, %s",
+		return fmt.Errorf("the snapshots in %s were counted under hash key %v, not %v: put back the file DATA/kafka.key, or give the --hash-key-file, that they were made with, %s",
 			store, k.HashKey, now.HashKey, startOver)
 	}
 	return nil

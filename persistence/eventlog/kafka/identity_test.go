@@ -166,6 +166,9 @@ func TestAnotherLogThanTheStoresIsRefused(t *testing.T) {
 		}, `it is in cluster "another"`},
 		"another hash key": {func(_ *testing.T, _ *broker, cfg *Config) { cfg.HashKey[5]++ }, "--hash-key-file"},
 		"another clock":    {func(_ *testing.T, _ *broker, cfg *Config) { cfg.Clock = messages.ClockEvent }, "--clock wall"},
+		"another topic": {func(_ *testing.T, _ *broker, cfg *Config) { cfg.Topic = "evnets" },
+			"the snapshots in memory: are of topic events, not evnets: name events in --log, or start over"},
+		"another topic, where none is made": {func(_ *testing.T, _ *broker, cfg *Config) { cfg.Topic, cfg.NoCreate = "evnets", true }, "name events in --log"},
 		"a damaged object": {func(t *testing.T, _ *broker, cfg *Config) {
 			rewrite(t, cfg, func(k map[string]any) { k["begins"] = []int{1} })
 		}, "not what crest writes"},
@@ -184,6 +187,9 @@ func TestAnotherLogThanTheStoresIsRefused(t *testing.T) {
 			}
 			if name == "deleted" && b.TopicInfo(brokerTopic) != nil {
 				t.Error("it was made again")
+			}
+			if b.TopicInfo("evnets") != nil {
+				t.Error("the other topic was made")
 			}
 			// The same again: the refusal has not become what the store says.
 			if again := refusedLog(t, cfg); !strings.Contains(again.Error(), test.want) {
@@ -213,6 +219,84 @@ func rewrite(t *testing.T, cfg *Config, change func(map[string]any)) {
 	}
 }
 
+// A topic that is there, and not what the store is of, is refused as well; a store
+// of two topics from before is not.
+func TestAStoreIsOfOneTopic(t *testing.T) {
+	b := newBroker(t)
+	cfg := writerConfig(b)
+	mustAppendTo(t, cfg)
+	second := cfg
+	second.Topic, second.Objects = "second", faultstore.NewMemory()
+	mustAppendTo(t, second)
+	third := second
+	third.Objects = cfg.Objects
+	if err := refusedLog(t, third); !strings.Contains(err.Error(), "are of topic events, not second") {
+		t.Error(err)
+	}
+	kept, err := KeptIn(t.Context(), second.Objects, "second")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := kept.Copy(t.Context(), second.Objects, cfg.Objects); err == nil || !strings.Contains(err.Error(), "of topic events, not second") {
+		t.Errorf("copied: %v", err)
+	}
+	body, _, err := second.Objects.Get(t.Context(), knownKey("second"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cfg.Objects.Put(t.Context(), knownKey("second"), body); err != nil {
+		t.Fatal(err)
+	}
+	mustAppendTo(t, third)
+	mustAppendTo(t, cfg)
+}
+
+// The secret is made durable before the store is told of it, and by no start that
+// is refused.
+func TestFirstUseComesBeforeTheStoreIsTold(t *testing.T) {
+	b := newBroker(t)
+	cfg := writerConfig(b)
+	fails := errors.New("no room")
+	cfg.FirstUse = func() error { return fails }
+	if err := refusedLog(t, cfg); !errors.Is(err, fails) {
+		t.Error(err)
+	}
+	if kept, err := KeptIn(t.Context(), cfg.Objects, brokerTopic); kept != nil || err != nil {
+		t.Errorf("the store says %+v, %v", kept, err)
+	}
+	calls := 0
+	cfg.FirstUse = func() error { calls++; return nil }
+	mustAppendTo(t, cfg)
+	mustAppendTo(t, cfg)
+	cfg.HashKey[0]++
+	if err := refusedLog(t, cfg); !strings.Contains(err.Error(), "DATA/kafka.key") || calls != 1 {
+		t.Errorf("called %d times: %v", calls, err)
+	}
+}
+
+// Who finds a topic has not made it.
+func TestATopicIsMadeByOne(t *testing.T) {
+	b := newBroker(t)
+	cfg, text := writerConfig(b), new(lines)
+	cfg.fillIn()
+	cfg.Logger = text.logger()
+	c, err := newClient(&cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	for _, want := range []bool{true, false} {
+		made, err := c.create(t.Context(), newTopic{name: brokerTopic, partitions: 4, replication: -1})
+		if err != nil || made != want {
+			t.Errorf("made %v, %v; want %v", made, err, want)
+		}
+	}
+	mustAppendTo(t, cfg)
+	if text.count("topic made") > 0 {
+		t.Errorf("said to be made: %s", &text.b)
+	}
+}
+
 // Two nodes with stores of their own have the same log; two topics are two.
 func TestALogsIDIsTheTopics(t *testing.T) {
 	b := newBroker(t)
@@ -222,7 +306,7 @@ func TestALogsIDIsTheTopics(t *testing.T) {
 	if two := openLog(t, cfg).Identity().ID; two != one {
 		t.Errorf("%x and %x", one, two)
 	}
-	cfg.Topic = "others"
+	cfg.Topic, cfg.Objects = "others", faultstore.NewMemory()
 	if other := openLog(t, cfg).Identity().ID; other == one {
 		t.Errorf("two topics are %x", one)
 	}

@@ -54,11 +54,22 @@ type Description struct {
 // Describe asks the brokers. A topic that is not there is no error.
 func (i *Inspector) Describe(ctx context.Context) (*Description, error) {
 	m, err := i.client.metadata(ctx, i.cfg.Topic)
+	if err == nil { // of a topic that has just been made the leaders come last
+		err = settled(ctx, func() error {
+			if m, err = i.client.metadata(ctx, i.cfg.Topic); err == nil && leaderless(m) >= 0 {
+				return kafkago.LeaderNotAvailable
+			}
+			return err
+		})
+		if errors.Is(err, kafkago.LeaderNotAvailable) && m != nil {
+			err = nil // that is what there is to tell
+		}
+	}
 	switch {
 	case errors.Is(err, errNoTopic):
 		return &Description{}, nil
 	case err != nil:
-		return nil, brief(explained(err))
+		return nil, unreached(err)
 	}
 	d := &Description{Exists: true, ClusterID: m.clusterID, TopicID: topicIDText(m.topicID[:]), Partitions: m.partitions, Copies: m.copies, InSync: m.inSync}
 	for p, leader := range m.leaders {
@@ -67,14 +78,35 @@ func (i *Inspector) Describe(ctx context.Context) (*Description, error) {
 		}
 	}
 	if len(d.Leaderless) == 0 {
-		if d.Begins, d.Ends, err = i.client.watermarks(ctx, m.partitions); err != nil {
-			return nil, brief(explained(err))
+		err := settled(ctx, func() (err error) {
+			d.Begins, d.Ends, err = i.client.watermarks(ctx, m.partitions)
+			return err
+		})
+		if err != nil {
+			return nil, explained(err)
 		}
 	}
 	if d.Settings, err = i.settings(ctx); err != nil {
-		d.SettingsErr = brief(explained(err))
+		d.SettingsErr = explained(err)
 	}
 	return d, nil
+}
+
+// settleTime is how long brokers may need to agree on a topic that was just made.
+const settleTime = 5 * time.Second
+
+// settled calls f until brokers know the topic and its leaders, for a while.
+func settled(ctx context.Context, f func() error) error {
+	until := time.Now().Add(settleTime)
+	for {
+		err := f()
+		if err == nil || !topicUnknown(err) && !errors.Is(err, errNoTopic) && !errors.Is(err, kafkago.NotLeaderForPartition) && !errors.Is(err, kafkago.LeaderNotAvailable) {
+			return err
+		}
+		if time.Now().After(until) || pause(ctx, context.Background(), askAgain) != nil {
+			return err
+		}
+	}
 }
 
 // topicIDText is a topic's id, "" where there is none.
@@ -114,6 +146,8 @@ type Sampled struct {
 	Time       messages.Micros
 	AppendTime bool // Time is the broker's
 	Own        bool // written by a crest
+	// Wrong is what is the matter with the header that makes it Own.
+	Wrong      error
 	Key, Value []byte
 	Headers    []messages.Header
 }
@@ -130,9 +164,13 @@ func (i *Inspector) Newest(ctx context.Context, p messages.Partition, begin, end
 	}
 	var plain []byte
 	for from < end {
-		f, err := i.client.fetch(ctx, p, from, sampleBytes, time.Second)
+		var f *fetched
+		err := settled(ctx, func() (err error) {
+			f, err = i.client.fetch(ctx, p, from, sampleBytes, time.Second)
+			return err
+		})
 		if err != nil {
-			return brief(explained(err))
+			return explained(err)
 		}
 		next, err := sample(f, from, &plain, each)
 		f.free()
@@ -181,7 +219,10 @@ func sample(f *fetched, from messages.Offset, plain *[]byte, each func(*Sampled)
 				Key: r.key, Value: r.value, Headers: r.headers,
 			}
 			m := messages.Message{Headers: r.headers}
-			_, s.Own = m.Header(headerKey)
+			if header, own := m.Header(headerKey); own {
+				_, s.Wrong = parseHeader(header)
+				s.Own = true
+			}
 			each(&s)
 		}
 	}

@@ -2,8 +2,10 @@ package kafka
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
+	kafkago "github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -102,6 +104,9 @@ func TestTheNewestRecordsAreSampled(t *testing.T) {
 			if s.Own {
 				own++
 			}
+			if (s.Wrong != nil) != s.Own { // its header is none that crest writes
+				t.Errorf("own %v, wrong %v", s.Own, s.Wrong)
+			}
 			if string(s.Key) != "k" || s.AppendTime || s.Time == 0 || fmt.Sprint(s.Offset) != string(s.Value) {
 				t.Errorf("got %+v", s)
 			}
@@ -110,6 +115,46 @@ func TestTheNewestRecordsAreSampled(t *testing.T) {
 		if err != nil || len(got) != want || got[0] != fmt.Sprint(30-want) || got[want-1] != "29" || own != 1 {
 			t.Errorf("the newest %d: got %v, %d of crest, %v", n, got, own, err)
 		}
+	}
+}
+
+// Right behind the making of a topic brokers may not know it all yet.
+func TestATopicJustMadeIsAskedForAgain(t *testing.T) {
+	b := newBroker(t, kfake.SeedTopics(1, brokerTopic))
+	asked := 0
+	b.ControlKey(int16(kmsg.ListOffsets), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		b.KeepControl()
+		if asked++; asked > 2 {
+			return nil, nil, false
+		}
+		answer := req.ResponseKind().(*kmsg.ListOffsetsResponse)
+		of, part := kmsg.NewListOffsetsResponseTopic(), kmsg.NewListOffsetsResponseTopicPartition()
+		part.ErrorCode = int16(kafkago.NotLeaderForPartition)
+		of.Topic, of.Partitions = brokerTopic, append(of.Partitions, part)
+		answer.Topics = append(answer.Topics, of)
+		return answer, nil, true
+	})
+	d, err := newTestInspector(t, b).Describe(t.Context())
+	if err != nil || len(d.Ends) != 1 || asked < 3 {
+		t.Errorf("got %+v, %v; asked %d times", d, err, asked)
+	}
+}
+
+func TestBrokersThatCannotBeReachedAreExplained(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.Brokers, cfg.Topic, cfg.Logger = []string{"127.0.0.1:1"}, brokerTopic, writerLogger()
+	i, err := NewInspector(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer i.Close()
+	if _, err := i.Describe(t.Context()); err == nil || !strings.Contains(err.Error(), "check the address") {
+		t.Errorf("nobody listens: %v", err)
+	}
+	b := newBroker(t, kfake.SeedTopics(1, brokerTopic))
+	b.setDown(true) // takes connections and says nothing, as one that wants TLS
+	if _, err := newTestInspector(t, b).Describe(t.Context()); err == nil || !strings.Contains(err.Error(), "TLS") {
+		t.Errorf("it hangs up: %v", err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/crestdb/crest/messages"
@@ -45,14 +46,23 @@ func KeptIn(ctx context.Context, store objectstore.Store, topic string) (*Kept, 
 	return kept, err
 }
 
-// KeptOf is what a store says of the topic that is the log of this id; nil: the
-// log is no topic, or the store was never used with it.
-func KeptOf(ctx context.Context, store objectstore.Store, log messages.LogID) (*Kept, error) {
-	var topics []string
-	err := store.List(ctx, knownKey(""), func(o objectstore.Info) error {
+// TopicsIn are the topics that a store was used with: one at most, unless it is
+// of before that was seen to.
+func TopicsIn(ctx context.Context, store objectstore.Store) (topics []string, err error) {
+	err = store.List(ctx, knownKey(""), func(o objectstore.Info) error {
 		topics = append(topics, strings.TrimPrefix(o.Key, knownKey("")))
 		return nil
 	})
+	if err != nil {
+		return nil, fmt.Errorf("read which topic the snapshots are of: %w", err)
+	}
+	return topics, nil
+}
+
+// KeptOf is what a store says of the topic that is the log of this id; nil: the
+// log is no topic, or the store was never used with it.
+func KeptOf(ctx context.Context, store objectstore.Store, log messages.LogID) (*Kept, error) {
+	topics, err := TopicsIn(ctx, store)
 	if err != nil {
 		return nil, err
 	}
@@ -75,6 +85,13 @@ func (k *Kept) Copy(ctx context.Context, from, to objectstore.Store) error {
 	body, _, err := from.Get(ctx, knownKey(k.Topic))
 	if err != nil {
 		return fmt.Errorf("copy what topic %s is: %w", k.Topic, err)
+	}
+	topics, err := TopicsIn(ctx, to)
+	if err != nil {
+		return err
+	}
+	if len(topics) > 0 && !slices.Contains(topics, k.Topic) {
+		return fmt.Errorf("%s has snapshots of topic %s, not %s: copy into a store of its own", to, topics[0], k.Topic)
 	}
 	_, err = to.PutIfAbsent(ctx, knownKey(k.Topic), body)
 	if !errors.Is(err, objectstore.ErrExists) {

@@ -78,6 +78,9 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 }
 
 func open(ctx context.Context, cfg Config, c *client) (*Log, error) {
+	if err := alone(ctx, &cfg); err != nil {
+		return nil, err
+	}
 	meta, err := topicOf(ctx, &cfg, c)
 	if err != nil {
 		return nil, err
@@ -202,6 +205,9 @@ func (l *Log) Err() error {
 	if l.open.Err() != nil {
 		return errClosed
 	}
+	if err := l.ends.unknown(l.cfg.Topic, time.Now()); err != nil {
+		return fmt.Errorf("%w: %w", messages.ErrStopped, err)
+	}
 	return l.health.err()
 }
 
@@ -218,8 +224,8 @@ func (l *Log) fail(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.failed == nil {
-		l.failed = fmt.Errorf("%w until a restart: %w", messages.ErrStopped, brief(err))
-		l.cfg.Logger.Error("kafka: no events are taken until a restart", "topic", l.cfg.Topic, "error", brief(err))
+		l.failed = fmt.Errorf("%w any more: %w", messages.ErrStopped, brief(err))
+		l.cfg.Logger.Error("kafka: no events are taken or counted any more", "topic", l.cfg.Topic, "error", brief(err))
 	}
 }
 

@@ -30,11 +30,29 @@ func (c *client) produce(ctx context.Context, topic string, p int32, batch []byt
 	return results[0].base, results[0].err
 }
 
-// briefError is an error whose text is one short line.
-type briefError struct{ error }
+// briefError is an error whose text is one short line, with what to do about it
+// behind, which is not cut off.
+type briefError struct {
+	error
+	advice string
+}
 
-func (e briefError) Error() string { return short(e.error) }
+func (e briefError) Error() string {
+	if e.advice == "" {
+		return short(e.error)
+	}
+	return short(e.error) + ": " + e.advice
+}
+
 func (e briefError) Unwrap() error { return e.error }
 
 // brief is err with a text of one short line.
-func brief(err error) error { return briefError{err} }
+func brief(err error) error { return advised(err, "") }
+
+// advised is brief with advice; what has some keeps that.
+func advised(err error, advice string) error {
+	if b, ok := err.(briefError); ok && (advice == "" || b.advice != "") {
+		return b
+	}
+	return briefError{err, advice}
+}

@@ -78,7 +78,7 @@ func NewProducer(ctx context.Context, cfg Config) (*Producer, error) {
 	p.client = c
 	if err := p.connect(ctx); err != nil {
 		c.close()
-		return nil, fmt.Errorf("produce to kafka://%s: %w", cfg.where(), brief(explained(err)))
+		return nil, fmt.Errorf("produce to kafka://%s: %w", cfg.where(), unreached(err))
 	}
 	return p, nil
 }
@@ -135,9 +135,9 @@ func (p *Producer) Write(ctx context.Context, records []Keyed) error {
 	case err == nil:
 		return nil
 	case touched.Load():
-		return brief(explained(err))
+		return explained(err)
 	}
-	return fmt.Errorf("%w: %w", ErrNotWritten, brief(explained(err)))
+	return fmt.Errorf("%w: %w", ErrNotWritten, explained(err))
 }
 
 // write writes one partition's records, in batches.

@@ -35,6 +35,7 @@ type reading struct {
 	brokers brokerTime
 	parts   []partReading
 	health  health
+	strays  strays
 }
 
 type partReading struct {
@@ -142,6 +143,10 @@ func (l *Log) ReadErr() error {
 	}
 	return fmt.Errorf("kafka: partition %d could not be read for %v: %w", p, time.Since(f.since).Round(time.Second), brief(f.last))
 }
+
+// Unread fills of, as far as it goes, with whether a partition could not be read
+// for a while: how far it is behind is not known then.
+func (l *Log) Unread(of []bool) { l.reading.health.lasting(of) }
 
 // fetchInto gives a cursor something to read at its offset. It tries until it is
 // there, or can be no more.

@@ -5,7 +5,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
+	"syscall"
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
@@ -42,19 +44,23 @@ func topicOf(ctx context.Context, cfg *Config, c *client) (*topicMeta, error) {
 			if err := unused(ctx, cfg); err != nil {
 				return nil, err
 			}
-			err = c.create(ctx, newTopic{
+			var made bool
+			made, err = c.create(ctx, newTopic{
 				name: cfg.Topic, partitions: cfg.Partitions, replication: cfg.Replication, retention: cfg.Retention,
 				configs: map[string]string{"message.timestamp.type": "LogAppendTime", "cleanup.policy": "delete"},
 			})
-			if err == nil {
+			if made {
 				cfg.Logger.Info("kafka: topic made", "topic", cfg.Topic, "partitions", cfg.Partitions, "retention", cfg.Retention)
 			}
 			// In both cases metadata tells what there is now.
 		}
 		if err != nil {
 			var refused *refusedTopicError
-			if errors.As(err, &refused) || !passes(err) || untrusted(err) {
-				return nil, brief(explained(err))
+			switch {
+			case errors.As(err, &refused):
+				return nil, refused
+			case !passes(err) || untrusted(err):
+				return nil, explained(err)
 			}
 			// The end of ctx says less than what came before it.
 			if ctx.Err() == nil || last == nil {
@@ -68,7 +74,7 @@ func topicOf(ctx context.Context, cfg *Config, c *client) (*topicMeta, error) {
 		select {
 		case <-time.After(askAgain):
 		case <-ctx.Done():
-			return nil, fmt.Errorf("the brokers do not answer: %w", brief(explained(last)))
+			return nil, fmt.Errorf("the brokers do not answer: %w", unreached(last))
 		}
 	}
 }
@@ -83,23 +89,35 @@ func leaderless(m *topicMeta) int {
 	return -1
 }
 
-// explained adds to an error what to do about it, where that is known.
+// explained is an error in brief, and what to do about it, where that is known.
 func explained(err error) error {
+	advice := ""
+	switch {
+	case errors.Is(err, kafkago.TopicAuthorizationFailed):
+		advice = "the user needs Describe, Read and Write on the topic"
+	case errors.Is(err, kafkago.ClusterAuthorizationFailed):
+		advice = "the user needs Describe on the cluster"
+	case errors.Is(err, kafkago.SASLAuthenticationFailed):
+		advice = "check --kafka-user and its password"
+	case errors.Is(err, kafkago.UnsupportedSASLMechanism):
+		advice = "check --kafka-sasl"
+	case untrusted(err):
+		advice = "check --kafka-ca"
+	}
+	return advised(err, advice)
+}
+
+// unreached is explained, for brokers that have never answered.
+func unreached(err error) error {
 	switch {
 	case err == nil:
 		return errors.New("they were not asked in time")
-	case errors.Is(err, kafkago.TopicAuthorizationFailed):
-		return fmt.Errorf("%w: the user needs Describe, Read and Write on the topic", err)
-	case errors.Is(err, kafkago.ClusterAuthorizationFailed):
-		return fmt.Errorf("%w: the user needs Describe on the cluster", err)
-	case errors.Is(err, kafkago.SASLAuthenticationFailed):
-		return fmt.Errorf("%w: check --kafka-user and its password", err)
-	case errors.Is(err, kafkago.UnsupportedSASLMechanism):
-		return fmt.Errorf("%w: check --kafka-sasl", err)
-	case untrusted(err):
-		return fmt.Errorf("%w: check --kafka-ca", err)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return advised(err, "nobody listens there; check the address")
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		return advised(err, "check the address, and whether the brokers want --kafka-tls")
 	}
-	return err
+	return explained(err)
 }
 
 // untrusted tells whether a broker's certificate was refused. At a start somebody
@@ -125,13 +143,13 @@ type refusedTopicError struct {
 }
 
 func (e *refusedTopicError) Error() string {
-	return fmt.Sprintf("make topic %q: %v: %s", e.name, e.cause, e.advice)
+	return fmt.Sprintf("make topic %q: %v: %s", e.name, brief(e.cause), e.advice)
 }
 
 func (e *refusedTopicError) Unwrap() error { return e.cause }
 
-// create makes a topic, or finds that it is there.
-func (c *client) create(ctx context.Context, t newTopic) error {
+// create makes a topic, or finds that it is there; made tells which.
+func (c *client) create(ctx context.Context, t newTopic) (made bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, createTimeout)
 	defer cancel()
 	retention := int64(-1)
@@ -149,15 +167,15 @@ func (c *client) create(ctx context.Context, t newTopic) error {
 		TimeoutMs: int32(createTimeout / time.Millisecond),
 	})
 	if err != nil {
-		return fmt.Errorf("make topic %q: %w", t.name, err)
+		return false, fmt.Errorf("make topic %q: %w", t.name, err)
 	}
 	r, ok := answer.(*createtopics.Response)
 	if !ok || len(r.Topics) != 1 {
-		return fmt.Errorf("make topic %q: the broker's answer cannot be read", t.name)
+		return false, fmt.Errorf("make topic %q: the broker's answer cannot be read", t.name)
 	}
 	code := kafkago.Error(r.Topics[0].ErrorCode)
 	if code == 0 || code == kafkago.TopicAlreadyExists {
-		return nil
+		return code == 0, nil
 	}
 	err = error(code)
 	if text := r.Topics[0].ErrorMessage; text != "" {
@@ -176,7 +194,7 @@ func (c *client) create(ctx context.Context, t newTopic) error {
 	case kafkago.PolicyViolation, kafkago.InvalidConfiguration, kafkago.InvalidRequest, kafkago.UnsupportedVersion:
 		advice = "make it by other means, with message.timestamp.type=LogAppendTime"
 	default:
-		return fmt.Errorf("make topic %q: %w", t.name, err)
+		return false, fmt.Errorf("make topic %q: %w", t.name, err)
 	}
-	return &refusedTopicError{t.name, advice, err}
+	return false, &refusedTopicError{t.name, advice, err}
 }

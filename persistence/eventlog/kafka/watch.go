@@ -71,6 +71,7 @@ func (w *watch) poll(ctx context.Context) {
 	begins, ends := unknown(l.id.Partitions), unknown(l.id.Partitions)
 	_ = l.client.offsets(ctx, m, begins, ends) // of some: the others keep theirs
 	l.ends.learn(begins, ends)
+	l.health.probed(ends)
 	w.retention(time.Now())
 	w.transactions(time.Now())
 }
@@ -82,16 +83,19 @@ func (w *watch) judge(m *topicMeta, now time.Time) {
 	switch was := l.client.topic.Load(); {
 	case m == nil && w.missing.IsZero():
 		w.missing = now
+		l.ends.miss(now)
 		l.cfg.Logger.Warn("kafka: the brokers do not know the topic any more", "topic", l.cfg.Topic)
 	case m == nil && now.Sub(w.missing) >= missingFor:
-		w.lose(fmt.Errorf("topic %s was deleted: the brokers have not known it for %v: %w", l.cfg.Topic, missingFor, messages.ErrLost))
+		w.lose(fmt.Errorf("topic %s was deleted: the brokers have not known it for %v. Its records are gone: start over with another topic, or let it be made again, with an empty --store and --data (%w)",
+			l.cfg.Topic, missingFor, messages.ErrLost))
 	case m == nil:
 	case was != nil && m.topicID != *was:
-		w.lose(fmt.Errorf("topic %s was deleted and made again, its offsets mean other records now (its id is %s, was %s): %w",
+		w.lose(fmt.Errorf("topic %s was deleted and made again, its offsets mean other records now (its id is %s, was %s): start over with an empty --store and --data (%w)",
 			l.cfg.Topic, hex.EncodeToString(m.topicID[:]), hex.EncodeToString(was[:]), messages.ErrLost))
 	default:
 		if !w.missing.IsZero() {
 			w.missing = time.Time{}
+			l.ends.miss(time.Time{})
 			l.cfg.Logger.Info("kafka: the brokers know the topic again", "topic", l.cfg.Topic)
 		}
 		if m.partitions != l.id.Partitions && !w.grown {

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -34,13 +35,25 @@ func TestATopicIsDeletedOnlyAfterAWhile(t *testing.T) {
 	if err := w.log.ends.lost(); err != nil {
 		t.Fatalf("it was away for less than %v each time: %v", missingFor, err)
 	}
+	if err := w.log.ends.unknown(readTopic, now); err != nil {
+		t.Errorf("it is known again: %v", err)
+	}
 	if n := text.count("do not know the topic"); n != 3 {
 		t.Errorf("it was said %d times that it is away: want 3\n%s", n, &text.b)
 	}
 	w.judge(nil, now)
+	if err := w.log.ends.unknown(readTopic, now.Add(patience-1)); err != nil {
+		t.Errorf("at once: %v", err)
+	}
+	if err := w.log.ends.unknown(readTopic, now.Add(patience)); err == nil || !strings.Contains(err.Error(), "do not know topic "+readTopic) {
+		t.Errorf("after %v: %v", patience, err)
+	}
 	w.judge(nil, now.Add(missingFor))
 	isErr(t, w.log.ends.lost(), messages.ErrLost, "was deleted", readTopic)
-	isErr(t, w.log.Err(), messages.ErrStopped)
+	isErr(t, w.log.Err(), messages.ErrStopped, "start over")
+	if err := w.log.Err(); strings.Contains(err.Error(), "restart") {
+		t.Errorf("a restart would be refused: %v", err)
+	}
 }
 
 // TestMorePartitionsAreTold, once: nobody reads them.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
 
@@ -23,7 +24,8 @@ const (
 type watermarks struct {
 	mu           sync.Mutex
 	begins, ends messages.Position
-	gone         error // why there is no such topic any more
+	gone         error     // why there is no such topic any more
+	missing      time.Time // since when the brokers do not know it; zero: they do
 }
 
 func newWatermarks(begins, ends messages.Position) *watermarks {
@@ -68,6 +70,23 @@ func (w *watermarks) lose(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.gone = err
+}
+
+// miss says since when the brokers do not know the topic; zero: they do.
+func (w *watermarks) miss(since time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.missing = since
+}
+
+// unknown is nil, or that the brokers have not known the topic for a while.
+func (w *watermarks) unknown(topic string, now time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.missing.IsZero() || now.Sub(w.missing) < patience {
+		return nil
+	}
+	return fmt.Errorf("the brokers do not know topic %s, since %v", topic, now.Sub(w.missing).Round(time.Second))
 }
 
 // lost is why the topic is not there any more; nil while it is.

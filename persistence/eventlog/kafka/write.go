@@ -109,7 +109,7 @@ func (w *writer) write(batch []*part, maybe bool) {
 	pause := shortestBackoff
 	for {
 		if batch = w.expire(batch, last, maybe); len(batch) == 0 {
-			w.log.health.fine(w.partition)
+			w.log.health.gaveUp(w.partition)
 			return
 		}
 		if err := w.log.stopped(); err != nil {
@@ -131,7 +131,7 @@ func (w *writer) write(batch []*part, maybe bool) {
 			err = fmt.Errorf("a record of about %d bytes: %w", batch[0].size, err)
 			fallthrough
 		case outcomeRefused:
-			w.log.health.fine(w.partition)
+			w.log.health.forget(w.partition) // nothing was written, but the broker answers
 			fail(batch, w.failure(err, maybe))
 			return
 		}

@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -21,6 +22,7 @@ import (
 type contract struct {
 	model     *v3.Document
 	validator validator.Validator
+	sent      map[string]bool // headers of answers, by canonical names
 }
 
 func readContract(t *testing.T) *contract {
@@ -42,7 +44,7 @@ func readContract(t *testing.T) *contract {
 			t.Errorf("openapi.yaml: %v", e)
 		}
 	}
-	return &contract{&model.Model, v}
+	return &contract{&model.Model, v, map[string]bool{}}
 }
 
 // operations are "METHOD pattern" of the contract.
@@ -192,6 +194,28 @@ func TestAnswersKeepTheContract(t *testing.T) {
 			t.Errorf("%s is described but was not asked", op)
 		}
 	}
+	for op, name := range c.headers() {
+		if !c.sent[http.CanonicalHeaderKey(name)] {
+			t.Errorf("%s: header %q is described, and no answer has it", op, name)
+		}
+	}
+}
+
+// headers are the described headers of answers, with where they are described.
+func (c *contract) headers() iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for pattern, item := range c.model.Paths.PathItems.FromOldest() {
+			for method, op := range item.GetOperations().FromOldest() {
+				for code, response := range op.Responses.Codes.FromOldest() {
+					for name := range response.Headers.FromOldest() {
+						if !yield(strings.ToUpper(method)+" "+pattern+" "+code, name) {
+							return
+						}
+					}
+				}
+			}
+		}
+	}
 }
 
 func (c *contract) check(t *testing.T, x exchange) {
@@ -212,6 +236,9 @@ func (c *contract) check(t *testing.T, x exchange) {
 		t.Fatalf("status %d: %.300s", w.Code, w.Body)
 	}
 	answer := w.Result()
+	for name := range answer.Header {
+		c.sent[name] = true
+	}
 	if got := answer.Header.Get("Content-Type"); x.status >= 400 && x.status != 422 && got != "application/problem+json" {
 		t.Errorf("Content-Type %q of an error", got)
 	}

@@ -17,12 +17,12 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	now := time.Now()
-	status, reason := s.condition()
-	e := s.glance(r.Context())
+	status, reason, ofLog := s.condition()
+	e, log := s.glance(r.Context()), s.logStatus()
 	h := &api.Health{
 		Status:           status,
 		Reason:           reason,
-		Warning:          s.warning(e),
+		Warning:          s.warning(log, e, ofLog),
 		UptimeSec:        now.Sub(s.cfg.Node.Started).Seconds(),
 		EngineTime:       api.MomentOrNull(s.engine.EngineTime()),
 		IngestionRateEPS: s.events.PerSecond(now),
@@ -33,39 +33,41 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
 	}
 	if e != nil {
 		var lag uint64
-		lag, h.LagSec = s.lag(e)
+		lag, h.LagSec = s.lag(e, log)
 		h.LagRecords = &lag
 	}
 	return answer(w, h)
 }
 
 // warning is what does not work though the node does, or soon will not; "" if all
-// does. e is nil if the engine did not answer.
-func (s *Server) warning(e *messages.EngineStatus) string {
-	warnings := s.logWarnings(e)
+// does. e is nil if the engine did not answer; said: why the log takes nothing is
+// told elsewhere.
+func (s *Server) warning(l *LogStatus, e *messages.EngineStatus, said bool) string {
+	warnings := s.logWarnings(l, e, said)
 	if e != nil && e.Snapshots.LastError != "" {
 		warnings = append(warnings, snapshotWarning(&e.Snapshots))
 	}
 	return strings.Join(warnings, "; ")
 }
 
-// condition is the node's state in a word, and why if it is not ok.
-func (s *Server) condition() (status, reason string) {
+// condition is the node's state in a word, and why if it is not ok; ofLog: because
+// the log takes nothing.
+func (s *Server) condition() (status, reason string, ofLog bool) {
 	switch err := s.engine.Ready(); {
 	case errors.Is(err, messages.ErrNotReady):
-		return "starting", err.Error()
+		return "starting", err.Error(), false
 	case err != nil:
-		return "degraded", err.Error()
+		return "degraded", err.Error(), false
 	}
 	if s.draining.Load() {
-		return "stopping", "the node is shutting down"
+		return "stopping", "the node is shutting down", false
 	}
 	if s.cfg.Node.Log != nil {
 		if err := s.cfg.Node.Log(); err != nil {
-			return "degraded", err.Error()
+			return "degraded", err.Error(), true
 		}
 	}
-	return "ok", ""
+	return "ok", "", false
 }
 
 // livez answers GET /livez: the process answers at all.
@@ -120,7 +122,7 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	_, reason := s.condition()
+	_, reason, _ := s.condition()
 	node, log := &s.cfg.Node, s.logStatus()
 	a := &api.Status{
 		Node:       node.Name,
@@ -140,7 +142,7 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 		Snapshots:  api.NewSnapshotStatus(&e.Snapshots),
 		Partitions: make([]api.PartitionStatus, len(e.Partitions)),
 	}
-	a.LagRecords, a.LagSec = s.lag(e)
+	a.LagRecords, a.LagSec = s.lag(e, log)
 	for i := range e.Partitions {
 		a.Partitions[i] = s.partitionStatus(i, &e.Partitions[i], log)
 	}

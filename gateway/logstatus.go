@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,6 +19,8 @@ type LogStatus struct {
 	// Error is why the log cannot be reached now, Warning what threatens to go
 	// wrong; "": nothing.
 	Error, Warning string
+	// Strays is how many events were not where producers are said to put them.
+	Strays uint64
 	// DeadLetters is how many events were put aside since the node started.
 	DeadLetters uint64
 	// Partitions say what the log has, in order.
@@ -25,8 +28,11 @@ type LogStatus struct {
 }
 
 // LogPartition is what the log has of a partition: offsets from Begin up to, and
-// without, End.
-type LogPartition struct{ Begin, End messages.Offset }
+// without, End, as last heard. While it is Unread nobody knows what there is by now.
+type LogPartition struct {
+	Begin, End messages.Offset
+	Unread     bool
+}
 
 // logStatus is nil for a log inside of the node.
 func (s *Server) logStatus() *LogStatus {
@@ -69,7 +75,7 @@ func (p LogPartition) headroom(applied messages.Offset) float64 {
 // partitionStatus is the status of partition i as it is told.
 func (s *Server) partitionStatus(i int, p *messages.PartitionStatus, l *LogStatus) api.PartitionStatus {
 	a := api.NewPartitionStatus(i, p)
-	a.LagSec = s.lagSeconds(p)
+	a.LagSec = s.lagSeconds(i, p, l)
 	if part, ok := l.partition(i); ok {
 		begin, room := uint64(part.Begin), part.headroom(p.AppliedOffset)
 		a.LogBegin, a.Headroom = &begin, &room
@@ -77,11 +83,14 @@ func (s *Server) partitionStatus(i int, p *messages.PartitionStatus, l *LogStatu
 	return a
 }
 
-// lagSeconds is how long before now that came which is counted, where something
-// in the log is not; nil if that is not known.
-func (s *Server) lagSeconds(p *messages.PartitionStatus) *float64 {
+// lagSeconds is how long before now that came which is counted of partition i,
+// where something in the log is not; nil if that is not known.
+func (s *Server) lagSeconds(i int, p *messages.PartitionStatus, l *LogStatus) *float64 {
 	sec := 0.0
+	part, _ := l.partition(i)
 	switch {
+	case part.Unread:
+		return nil
 	case api.Lag(p.Ledger) == 0:
 	case p.Arrival == 0:
 		return nil
@@ -92,42 +101,49 @@ func (s *Server) lagSeconds(p *messages.PartitionStatus) *float64 {
 }
 
 // lag is what all partitions together have not counted, and how far the one that
-// is furthest behind is.
-func (s *Server) lag(e *messages.EngineStatus) (records uint64, seconds *float64) {
+// is furthest behind is. Of a log that cannot be read that is not known.
+func (s *Server) lag(e *messages.EngineStatus, l *LogStatus) (records uint64, seconds *float64) {
 	for i := range e.Partitions {
 		p := &e.Partitions[i]
 		records += api.Lag(p.Ledger)
-		if sec := s.lagSeconds(p); sec != nil && (seconds == nil || *sec > *seconds) {
+		if sec := s.lagSeconds(i, p, l); sec != nil && (seconds == nil || *sec > *seconds) {
 			seconds = sec
 		}
 	}
+	if !l.readable() {
+		return records, nil
+	}
 	return records, seconds
+}
+
+// readable tells whether all partitions can be read.
+func (l *LogStatus) readable() bool {
+	return l == nil || !slices.ContainsFunc(l.Partitions, func(p LogPartition) bool { return p.Unread })
 }
 
 // behind names the partitions that lag, as far as the engine says so at once.
 func (s *Server) behind(ctx context.Context) []api.Behind {
 	out := []api.Behind{}
-	e := s.glance(ctx)
+	e, l := s.glance(ctx), s.logStatus()
 	if e == nil {
 		return out
 	}
 	for i := range e.Partitions {
 		if p := &e.Partitions[i]; api.Lag(p.Ledger) > 0 {
-			out = append(out, api.Behind{Partition: i, LagRecords: api.Lag(p.Ledger), LagSec: s.lagSeconds(p)})
+			out = append(out, api.Behind{Partition: i, LagRecords: api.Lag(p.Ledger), LagSec: s.lagSeconds(i, p, l)})
 		}
 	}
 	return out
 }
 
 // logWarnings say what of the log does not work, or soon will not. e is nil if the
-// engine did not answer.
-func (s *Server) logWarnings(e *messages.EngineStatus) []string {
-	l := s.logStatus()
+// engine did not answer; said: why the log takes nothing is told elsewhere.
+func (s *Server) logWarnings(l *LogStatus, e *messages.EngineStatus, said bool) []string {
 	if l == nil {
 		return nil
 	}
 	var out []string
-	if l.Error != "" {
+	if l.Error != "" && !said {
 		out = append(out, "the log cannot be reached: "+l.Error)
 	}
 	if l.Warning != "" {
@@ -155,7 +171,7 @@ func (s *Server) lowHeadroom(l *LogStatus, e *messages.EngineStatus) []string {
 			break
 		}
 		p := &e.Partitions[i]
-		sec, part := s.lagSeconds(p), l.Partitions[i]
+		sec, part := s.lagSeconds(i, p, l), l.Partitions[i]
 		if (sec == nil || *sec >= lowFrom) && part.Begin > 0 && part.headroom(p.AppliedOffset) < lowHeadroom {
 			low = append(low, strconv.Itoa(i))
 		}

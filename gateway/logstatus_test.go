@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -151,5 +152,54 @@ func TestReadyzNamesThePartitionsBehind(t *testing.T) {
 	s.engine.set(func(e *fakeEngine) { e.err = messages.ErrBusy })
 	if p := problemAs(t, s.get(t, "/readyz"), 503); !slices.Equal(p["behind"].([]any), []any{}) {
 		t.Errorf("%v", p)
+	}
+}
+
+// Of a log that cannot be read nobody knows how far it is behind.
+func TestLagOfALogThatCannotBeReadIsNotKnown(t *testing.T) {
+	l := testLog()
+	l.Partitions[0].Unread, l.Strays = true, 3
+	s := newTestServer(t, withLog(l))
+	s.engine.set(func(e *fakeEngine) { e.ready, e.arrival = messages.ErrNotReady, testMoment.AsOf-90*messages.Second })
+	st := decodeAs[api.Status](t, s.get(t, "/api/v1/status"))
+	// Partition 0 has counted what was heard of last, and more may have come since.
+	if st.Partitions[0].LagSec != nil || st.Partitions[1].LagSec == nil || *st.Partitions[1].LagSec != 90 || st.LagSec != nil {
+		t.Errorf("lag %v of partition 0, %v of 1, %v of all", st.Partitions[0].LagSec, st.Partitions[1].LagSec, st.LagSec)
+	}
+	if h := decodeAs[api.Health](t, s.get(t, "/api/v1/health")); h.LagSec != nil || *h.LagRecords != 4 {
+		t.Errorf("health: lag %v", *h.LagSec)
+	}
+	exposition := s.get(t, "/metrics").Body.String()
+	for line, want := range map[string]bool{
+		"crest_log_readable 0": true, "crest_log_strays_total 3": true, `crest_partition_lag_seconds{partition="1"} 90`: true,
+		`crest_partition_lag_seconds{partition="0"}`: false,
+	} {
+		if strings.Contains(exposition, "\n"+line) != want {
+			t.Errorf("/metrics says %q: want %v", line, want)
+		}
+	}
+	l.Partitions[0].Unread = false
+	if exposition := s.get(t, "/metrics").Body.String(); !strings.Contains(exposition, "\ncrest_log_readable 1\n") {
+		t.Error("it can be read again, and nobody says so")
+	}
+}
+
+// What health gives as its reason is no warning as well.
+func TestHealthSaysAReasonOnce(t *testing.T) {
+	l, down := testLog(), error(nil)
+	l.Error = "kafka takes no writes since 7s"
+	s := newTestServer(t, withLog(l), func(c *Config) { c.Node.Log = func() error { return down } })
+	h := decodeAs[api.Health](t, s.get(t, "/api/v1/health"))
+	if h.Status != "ok" || !strings.Contains(h.Warning, l.Error) { // it cannot be read, and takes events
+		t.Errorf("%+v", h)
+	}
+	down = errors.New("kafka takes no writes since 8s")
+	h = decodeAs[api.Health](t, s.get(t, "/api/v1/health"))
+	if h.Status != "degraded" || h.Reason != down.Error() || h.Warning != "" {
+		t.Errorf("%+v", h)
+	}
+	l.Warning = "letters"
+	if h = decodeAs[api.Health](t, s.get(t, "/api/v1/health")); h.Warning != "letters" {
+		t.Errorf("%+v", h)
 	}
 }

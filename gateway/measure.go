@@ -42,7 +42,7 @@ func (s *Server) metricsJSON(w http.ResponseWriter, r *http.Request) error {
 		m.Rows += p.Rows
 		m.ActiveBuckets = max(m.ActiveBuckets, p.Slices)
 	}
-	m.LagRecords, m.LagSec = s.lag(e)
+	m.LagRecords, m.LagSec = s.lag(e, s.logStatus())
 	m.Ledger = api.NewPartitionLedger(total)
 	return answer(w, m)
 }
@@ -82,12 +82,13 @@ func (s *Server) samples() ([]metrics.Sample, error) {
 		return list, err
 	}
 	list.engine(e)
+	log := s.logStatus()
 	for i := range e.Partitions {
-		if sec := s.lagSeconds(&e.Partitions[i]); sec != nil {
+		if sec := s.lagSeconds(i, &e.Partitions[i], log); sec != nil {
 			list.add(false, "crest_partition_lag_seconds", "How long ago that came which is counted, where something is not; else 0.", *sec, "partition", strconv.Itoa(i))
 		}
 	}
-	list.log(s.logStatus(), e)
+	list.log(log, e)
 	return list, nil
 }
 
@@ -138,6 +139,8 @@ func (l *sampleList) log(status *LogStatus, e *messages.EngineStatus) {
 		return
 	}
 	l.add(false, "crest_log_reachable", "0 while the log cannot be reached.", truth(status.Error == ""))
+	l.add(false, "crest_log_readable", "0 while a partition of the log cannot be read: how far it is behind is not known then.", truth(status.readable()))
+	l.add(true, "crest_log_strays_total", "Events that were not in the partition of their topic, though all producers are said to put them there, since the node started.", float64(status.Strays))
 	l.add(true, "crest_log_dead_letters_total", "Events put aside, since they cannot be counted, since the node started.", float64(status.DeadLetters))
 	for i := range e.Partitions {
 		p, ok := status.partition(i)

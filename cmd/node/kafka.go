@@ -24,6 +24,9 @@ func (c *Core) openKafka(ctx context.Context) error {
 	if c.lock, err = fsys.Lock(filepath.Join(c.cfg.Data, "lock")); err != nil {
 		return err
 	}
+	if err := c.cfg.usedEmbedded(); err != nil {
+		return err
+	}
 	if err := c.openObjects(ctx); err != nil {
 		return err
 	}
@@ -43,7 +46,7 @@ func (c *Core) openKafka(ctx context.Context) error {
 
 func (c *Core) kafkaConfig() (kafka.Config, error) {
 	from := c.cfg.Kafka
-	key, err := c.cfg.secret()
+	key, keep, err := c.cfg.secret()
 	if err != nil {
 		return kafka.Config{}, err
 	}
@@ -65,7 +68,8 @@ func (c *Core) kafkaConfig() (kafka.Config, error) {
 	k.MaxWaiting = c.cfg.Split().LogGroup * 4
 	k.FetchBytes = c.cfg.fetchBytes(k.Partitions)
 	k.Now, k.Objects, k.Logger = c.clock.Now, c.objects, c.cfg.Logger
-	k.HashKey, k.Settings = key, c.cfg.settings(messages.DefaultSettings())
+	k.HashKey, k.FirstUse, k.Keyed = key, keep, from.Keyed
+	k.Settings = c.cfg.settings(messages.DefaultSettings())
 	if c.cfg.Clock != nil {
 		k.Clock = *c.cfg.Clock
 	}
@@ -135,13 +139,17 @@ func (c *Core) logStatus() gateway.LogStatus {
 	if err != nil {
 		s.Error = err.Error()
 	}
+	if s.Strays = c.kafka.Strays(); s.Strays > 0 {
+		s.Warning = fmt.Sprintf("%d events were not in the partition of their topic, though --kafka-keyed says that all are: counts and boards are wrong. Leave it out, or have all producers key by topic", s.Strays)
+	}
 	n := c.log.Identity().Partitions
-	begins, ends := make(messages.Position, n), make(messages.Position, n)
+	begins, ends, unread := make(messages.Position, n), make(messages.Position, n), make([]bool, n)
+	c.kafka.Unread(unread)
 	c.log.Begins(begins)
 	c.log.Ends(ends)
 	s.Partitions = make([]gateway.LogPartition, n)
 	for p := range s.Partitions {
-		s.Partitions[p] = gateway.LogPartition{Begin: begins[p], End: ends[p]}
+		s.Partitions[p] = gateway.LogPartition{Begin: begins[p], End: ends[p], Unread: unread[p]}
 	}
 	return s
 }

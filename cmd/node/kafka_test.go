@@ -2,7 +2,9 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -226,31 +228,37 @@ func TestTwoNodesDoNotShareADataFolder(t *testing.T) {
 // The secret is made once, and nobody else may read it.
 func TestTheSecretIsMadeOnce(t *testing.T) {
 	cfg := testConfig(t.TempDir())
-	first, err := cfg.secret()
-	if err != nil || first == [32]byte{} {
+	first, keep, err := cfg.secret()
+	if err != nil || first == [32]byte{} || keep == nil {
 		t.Fatalf("got %x, %v", first, err)
 	}
-	if again, err := cfg.secret(); again != first || err != nil {
+	name := filepath.Join(cfg.Data, secretName)
+	if _, err := os.Stat(name); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it is there before it is used: %v", err)
+	}
+	if err := keep(); err != nil {
+		t.Fatal(err)
+	}
+	if again, keep, err := cfg.secret(); again != first || keep != nil || err != nil {
 		t.Errorf("asked again: got %x, %v; want %x", again, err, first)
 	}
-	name := filepath.Join(cfg.Data, secretName)
 	info, err := os.Stat(name)
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("got %v, %v", info.Mode(), err)
 	}
 	other := testConfig(t.TempDir())
-	if key, err := other.secret(); key == first || err != nil {
+	if key, _, err := other.secret(); key == first || err != nil {
 		t.Errorf("another folder: got %x, %v", key, err)
 	}
 	if err := os.WriteFile(name, first[:31], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if key, err := cfg.secret(); err == nil || !strings.Contains(err.Error(), name) {
+	if key, _, err := cfg.secret(); err == nil || !strings.Contains(err.Error(), name) {
 		t.Errorf("of a cut off file: got %x, %v", key, err)
 	}
 	given := [32]byte{1}
 	cfg.HashKey = &given
-	if key, err := cfg.secret(); key != given || err != nil {
+	if key, _, err := cfg.secret(); key != given || err != nil {
 		t.Errorf("given: got %x, %v", key, err)
 	}
 }
@@ -523,6 +531,110 @@ func shut(req *kmsg.ProduceRequest, partition int32, closed *atomic.Bool) (kmsg.
 		}
 	}
 	return nil, nil, false
+}
+
+// A data folder belongs to one kind of log, and its store to one topic: a setting
+// that was forgotten or mistyped starts nothing new, and leaves nothing behind.
+func TestAStartOnWhatIsOfAnotherLogIsRefused(t *testing.T) {
+	cluster := brokers(t, 0)
+	ofTopic, embedded, keyed := t.TempDir(), t.TempDir(), t.TempDir()
+	key := [32]byte{7}
+	withKey := onKafka(t, cluster, keyed)
+	withKey.HashKey = &key
+	plain := testConfig(embedded)
+	for _, cfg := range []Config{onKafka(t, cluster, ofTopic), withKey, plain} {
+		if err := run(t, cfg).stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		name string
+		cfg  func() Config
+		says []string
+		no   []string // files that are not made
+	}{
+		{"embedded, on a folder used with Kafka", func() Config { return testConfig(ofTopic) }, []string{"is a topic of Kafka", "--log kafka://", ofTopic},
+			[]string{filepath.Join(ofTopic, "log", "log.meta")}},
+		{"embedded, on such a store", func() Config { return testConfig(keyed) }, []string{"are of topic events of Kafka", "--log kafka://HOST:PORT/events"},
+			[]string{filepath.Join(keyed, "log", "log.meta")}},
+		{"Kafka, on an embedded log", func() Config { return onKafka(t, cluster, embedded) }, []string{"has an embedded log", "leave --log out"},
+			[]string{filepath.Join(embedded, "kafka.key"), filepath.Join(embedded, "store", "kafka")}},
+		{"another topic", func() Config {
+			cfg := onKafka(t, cluster, ofTopic)
+			cfg.Kafka.Topic = "evnets"
+			return cfg
+		}, []string{"are of topic events, not evnets: name events in --log"}, []string{filepath.Join(ofTopic, "store", "kafka", "evnets")}},
+		{"a secret that is lost", func() Config {
+			cfg := onKafka(t, cluster, t.TempDir())
+			cfg.Store = "dir:" + filepath.Join(ofTopic, "store")
+			return cfg
+		}, []string{"kafka.key", "--hash-key-file"}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cfg := c.cfg()
+			n, err := New(cfg)
+			if err == nil {
+				_ = n.Close()
+				t.Fatal("it starts")
+			}
+			for _, text := range c.says {
+				if !strings.Contains(err.Error(), text) || strings.Contains(err.Error(), "\n") {
+					t.Errorf("got %v\nwant: %s", err, text)
+				}
+			}
+			for _, name := range append(c.no, filepath.Join(cfg.Data, "kafka.key")) {
+				if cfg.Data == ofTopic && filepath.Base(name) == "kafka.key" {
+					continue // of before
+				}
+				if _, err := os.Stat(name); !errors.Is(err, fs.ErrNotExist) {
+					t.Errorf("it has left %s: %v", name, err)
+				}
+			}
+			if cluster.TopicInfo("evnets") != nil {
+				t.Error("the mistyped topic was made")
+			}
+		})
+	}
+	for _, cfg := range []Config{onKafka(t, cluster, ofTopic), withKey, plain} { // they are as they were
+		if err := run(t, cfg).stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// With --kafka-keyed an event that is not in the partition of its topic is
+// counted where nobody looks for it: somebody has to be told.
+func TestStrayEventsOfAKeyedTopicAreTold(t *testing.T) {
+	cluster := brokers(t, 4)
+	cfg := onKafka(t, cluster, t.TempDir())
+	cfg.Kafka.Keyed = true
+	var log heard
+	cfg.Logger = logTo(&log)
+	n := run(t, cfg)
+	n.send(t, `{"topic":"b"}`, "")
+	foreign(t, cluster, [2]string{"a", `{"topic":"a"}`})
+	n.eventually(t, "a", 1)
+	if h, err := n.Health(t.Context()); err != nil || strings.Contains(h.Warning, "--kafka-keyed") {
+		t.Errorf("keyed as it should be: warning %+v, %v", h, err)
+	}
+	routes := messages.NewRoutes(&messages.LogIdentity{Partitions: 4, Routing: messages.RoutingMurmur2})
+	stray := "k0"
+	for i := 1; routes.Of([]byte(stray)) == routes.Of([]byte("a")); i++ {
+		stray = fmt.Sprintf("k%d", i)
+	}
+	foreign(t, cluster, [2]string{stray, `{"topic":"a"}`}, [2]string{stray, `{"topic":"a"}`})
+	for until := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		h, err := n.Health(t.Context())
+		if err == nil && strings.Contains(h.Warning, "2 events were not in the partition of their topic") {
+			break
+		}
+		if time.Now().After(until) {
+			t.Fatalf("health %+v, %v", h, err)
+		}
+	}
+	if told := log.lines("an event is not in the partition of its topic"); len(told) != 1 {
+		t.Errorf("told %d times: %q", len(told), told)
+	}
 }
 
 // A request is cut into parts that its key tells apart. Whoever repeats it at a

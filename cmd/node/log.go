@@ -35,6 +35,9 @@ type Log interface {
 // openEmbedded opens the log in the data folder, and then the store of
 // snapshots. What the start needs of a full disk it gets from the reserve.
 func (c *Core) openEmbedded(ctx context.Context, l *eventlog.Config) error {
+	if err := c.usedWithKafka(ctx); err != nil {
+		return err
+	}
 	err := c.reserve.Do("the log's start", func() (err error) {
 		c.embedded, err = eventlog.Open(*l)
 		return err

@@ -13,6 +13,9 @@ import (
 // openObjects opens the store of snapshots, and makes sure that it can have one
 // owner of a partition at a time.
 func (c *Core) openObjects(ctx context.Context) error {
+	if c.objects != nil {
+		return nil // it was looked into already
+	}
 	where := c.cfg.Store
 	if where == "" {
 		where = "dir:" + filepath.Join(c.cfg.Data, "store")

@@ -15,18 +15,21 @@ import (
 const secretName = "kafka.key"
 
 // secret is the one that was given, or the data folder's: 32 bytes, made at
-// random with the first start and never changed. Nothing else has it.
-func (c *Config) secret() (key [32]byte, err error) {
+// random with the first start and never changed. Nothing else has it. keep, if it
+// is not nil, makes durable one that is new: to be called before anything is made
+// under it, and not by a start that is refused.
+func (c *Config) secret() (key [32]byte, keep func() error, err error) {
 	if c.HashKey != nil {
-		return *c.HashKey, nil
+		return *c.HashKey, nil, nil
 	}
 	fsys, name := c.fs(), filepath.Join(c.Data, secretName)
 	key, err = readSecret(fsys, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		_, _ = rand.Read(key[:]) // never fails
-		err = writeSecret(fsys, name, key[:])
+		made := key
+		return key, func() error { return wrap("keep the secret of the hashes", writeSecret(fsys, name, made[:])) }, nil
 	}
-	return key, wrap("secret of the hashes", err)
+	return key, nil, wrap("secret of the hashes", err)
 }
 
 func readSecret(fsys persistence.FS, name string) (key [32]byte, err error) {

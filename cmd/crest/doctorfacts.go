@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -76,8 +79,11 @@ func nodeFacts(s *settings.Settings, url settings.KafkaURL, cfg kafka.Config) do
 	return n
 }
 
-// keptFacts looks into the store of snapshots, if there is one yet.
+// keptFacts looks into the data folder and the store of snapshots, if there are
+// any yet.
 func keptFacts(ctx context.Context, w world, s *settings.Settings, topic *kafka.Description, f *doctor.Facts) error {
+	_, err := os.Stat(filepath.Join(s.Data, "log", "log.meta"))
+	f.Embedded = err == nil
 	from := &storeFlags{world: w, data: s.Data, store: s.Store, endpoint: s.S3Endpoint, region: s.S3Region}
 	store, err := from.open(ctx, s.Store, false)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -87,6 +93,14 @@ func keptFacts(ctx context.Context, w world, s *settings.Settings, topic *kafka.
 		return err
 	}
 	defer closeStore(store)
+	topics, err := kafka.TopicsIn(ctx, store)
+	if err != nil {
+		return err
+	}
+	if len(topics) > 0 && !slices.Contains(topics, f.Topic) {
+		f.Other = topics[0]
+		return nil
+	}
 	kept, err := kafka.KeptIn(ctx, store, f.Topic)
 	if kept == nil || err != nil {
 		return err
@@ -168,6 +182,10 @@ func (s *sampler) take(p messages.Partition, r *kafka.Sampled) {
 	}
 	if r.Own {
 		into.Own++
+		if r.Wrong != nil {
+			into.Forged++
+			s.refused(p, r, []messages.Refusal{{Reason: r.Wrong.Error()}})
+		}
 		return
 	}
 	m := messages.Message{Key: r.Key, Value: r.Value, Headers: r.Headers, Stamp: r.Time, Latest: r.Time + s.ahead}
@@ -175,15 +193,20 @@ func (s *sampler) take(p messages.Partition, r *kafka.Sampled) {
 	var refused []messages.Refusal
 	s.records, n, refused = s.decoder.Decode(&m, s.records[:0])
 	into.Events += n
-	into.Refusals += messages.RefusedEvents(refused)
-	for _, e := range refused {
-		if len(into.Refused) < refusedMost {
-			into.Refused = append(into.Refused, doctor.Refused{Partition: int(p), Offset: uint64(r.Offset), Reason: e.Reason})
-		}
-	}
+	s.refused(p, r, refused)
 	if n > 0 {
 		into.Formats[s.formatOf(&m)]++
 		s.judgeKey(p, r)
+	}
+}
+
+// refused takes note of events that would be put aside.
+func (s *sampler) refused(p messages.Partition, r *kafka.Sampled, list []messages.Refusal) {
+	s.into.Refusals += messages.RefusedEvents(list)
+	for _, e := range list {
+		if len(s.into.Refused) < refusedMost {
+			s.into.Refused = append(s.into.Refused, doctor.Refused{Partition: int(p), Offset: uint64(r.Offset), Reason: e.Reason})
+		}
 	}
 }
 

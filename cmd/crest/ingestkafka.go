@@ -74,7 +74,7 @@ func (p *producing) given(c *cobra.Command, f *feeding) error {
 	}
 	var err error
 	if p.url, err = settings.ParseBrokers(strings.TrimPrefix(p.brokers, "kafka://")); err != nil {
-		return usage("--kafka %q: %w", p.brokers, err)
+		return usage("--%s: %w", settings.Shown("kafka", p.brokers), err)
 	}
 	if p.url.Topic == "" {
 		p.url.Topic = producedTopic

@@ -122,6 +122,9 @@ func TestIngestIntoKafkaSaysWhatIsWrong(t *testing.T) {
 	addr := brokers(t, 0)
 	file := write(t, "e.ndjson", `{"topic":"a"}`+"\n")
 	crest(t, "ingest", file, "--kafka", addr).want(t, 1, "topic is not there", "crest serve --log kafka://"+addr+"/events")
+	if got := crest(t, "ingest", file, "--kafka", "user:geheim@h:1/t"); strings.Contains(got.err, "geheim") {
+		t.Errorf("it shows the password: %s", got.err)
+	}
 	crest(t, "ingest", file, "--kafka", "nowhere").want(t, 2, "HOST:PORT")
 	crest(t, "ingest", file, "--kafka", addr, "--addr", "http://h").want(t, 2, "--kafka and --addr")
 	crest(t, "ingest", file, "--kafka-user", "u").want(t, 2, "want --kafka HOST:PORT/TOPIC")
@@ -212,10 +215,30 @@ func TestDoctorExplainsATopic(t *testing.T) {
 	crest(t, append([]string{"doctor"}, at...)...).want(t, 0, "costs: ", "do: ", "events-dead-letters")
 	n.stop()
 
+	// A name that was mistyped is not what the snapshots are of.
+	if got := levels(t, 1, "--log", "kafka://"+addr+"/evnets", "--data", data); got["store"] != "wrong" || got["topic"] != "note" {
+		t.Errorf("a mistyped topic: %v", got)
+	}
+	crest(t, "serve", "--http", "127.0.0.1:0", "--log", "kafka://"+addr+"/evnets", "--data", data).want(t, 1, "name events in --log")
+	crest(t, "serve", "--http", "127.0.0.1:0", "--data", data).want(t, 1, "is a topic of Kafka")
+	for _, command := range []string{"ls", "cat", "verify"} {
+		crest(t, "log", command, "--data", data).want(t, 1, "is a topic of Kafka", "crest doctor")
+	}
+
 	// The same name in another cluster: not the log that the snapshots are of.
 	other := brokers(t, 4)
 	if got := levels(t, 1, "--log", "kafka://"+other+"/events", "--data", data); got["identity"] != "wrong" {
 		t.Errorf("another topic: %v", got)
+	}
+}
+
+// A header of crest's that no crest has written is refused, and so it says.
+func TestDoctorFindsForgedRecords(t *testing.T) {
+	addr := brokers(t, 4)
+	produce(t, addr, &kgo.Record{Key: []byte("c"), Value: []byte(`{"topic":"c"}`), Headers: []kgo.RecordHeader{{Key: "crest", Value: []byte{1, 2}}}},
+		&kgo.Record{Key: []byte("c"), Value: []byte(`{"topic":"c"}`)})
+	if got := levels(t, 0, "--log", "kafka://"+addr+"/events", "--data", t.TempDir()); got["refused"] != "warning" {
+		t.Errorf("got %v", got)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -55,10 +56,23 @@ func (l *logFlags) verify() (*eventlog.Report, error) {
 
 // advise says what to do where there is no log.
 func (l *logFlags) advise(err error) error {
+	if errors.Is(err, fs.ErrNotExist) && l.inKafka() {
+		return fmt.Errorf("the log of %s is a topic of Kafka, and there is none here to look into: crest doctor --log kafka://HOST:PORT/TOPIC looks at topics", l.data)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("there is no log in %s: name the node's data folder with --data (%w)", l.data, err)
 	}
 	return err
+}
+
+// inKafka tells whether the data folder is of a node whose log is a topic.
+func (l *logFlags) inKafka() bool {
+	for _, mark := range []string{"kafka.key", "dead-letters.jsonl", filepath.Join("store", "kafka")} {
+		if _, err := os.Stat(filepath.Join(l.data, mark)); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 func newLogLs(w world) *cobra.Command {

@@ -60,7 +60,7 @@ func (s *storeFlags) check() error {
 		s.store = settings.DefaultStore(s.data)
 	}
 	if err := settings.CheckStore(s.store); err != nil {
-		return usage("--store %q: %w", s.store, err)
+		return usage("--%s: %w", settings.Shown("store", s.store), err)
 	}
 	if s.endpoint != "" {
 		if err := settings.CheckEndpoint(s.endpoint); err != nil {
@@ -124,7 +124,7 @@ func oneLog(store objectstore.Store, listings []snapshot.Listing) (messages.LogI
 	case 0:
 		return messages.LogID{}, fmt.Errorf("%v has no snapshots", store)
 	default:
-		return messages.LogID{}, usage("%v has snapshots of several logs (%s): say which with --log", store, logsText(listings))
+		return messages.LogID{}, usage("%v has snapshots of several logs (%s): say which with --log ID", store, logsText(listings))
 	}
 }
 

@@ -64,8 +64,12 @@ func (r *restoring) into(ctx context.Context, source objectstore.Store, listings
 // intoTopic is the log of the snapshots, if that is a topic of Kafka; else nil.
 func (r *restoring) intoTopic(ctx context.Context, source objectstore.Store, listings []snapshot.Listing) (*destination, error) {
 	logs := snapshot.Logs(listings)
-	if len(logs) != 1 || r.identity != "" || r.hashKeyFile != "" {
+	if len(logs) == 0 || r.identity != "" || r.hashKeyFile != "" {
 		return nil, nil
+	}
+	if len(logs) > 1 {
+		_, err := oneLog(source, listings)
+		return nil, err
 	}
 	topic, err := kafka.KeptOf(ctx, source, logs[0])
 	if topic == nil || err != nil {

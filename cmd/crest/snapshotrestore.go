@@ -99,7 +99,7 @@ func (r *restoring) check() error {
 	}
 	if r.from != "" {
 		if err := settings.CheckStore(r.from); err != nil {
-			return usage("--from %q: %w", r.from, err)
+			return usage("--%s: %w", settings.Shown("from", r.from), err)
 		}
 	}
 	switch {

@@ -229,3 +229,18 @@ func TestALaterDataFolderIsRefusedByName(t *testing.T) {
 	crest(t, "log", "verify", "--data", r.data).want(t, 1, "format version 9")
 	crest(t, "snapshot", "restore", "--data", r.data).want(t, 1, "format version 9")
 }
+
+// Of a store that several logs use it has to be said which is meant.
+func TestOneOfSeveralLogsIsRestored(t *testing.T) {
+	place := t.TempDir()
+	store := "dir:" + filepath.Join(place, "store")
+	for range 2 {
+		r := newSnapshotRig(t, "--store", store)
+		r.send(1, true)
+		r.stop()
+	}
+	for _, more := range [][]string{nil, {"--store-only"}} {
+		args := append([]string{"snapshot", "restore", "--from", store, "--store", "dir:" + filepath.Join(place, "to"), "--data", filepath.Join(place, "new")}, more...)
+		crest(t, args...).want(t, 2, "has snapshots of several logs", "say which with --log ID")
+	}
+}

@@ -44,20 +44,37 @@ func Worst(findings []Finding) Level {
 // Examine judges a topic.
 func Examine(f *Facts) []Finding {
 	if !f.Exists {
-		return append(absent(f), access(f)...)
+		return slices.Concat(place(f), absent(f), access(f))
 	}
 	var all []Finding
 	for _, check := range []func(*Facts) []Finding{
-		identity, partitions, beginning, clock, keys, formats, retention, copies, cleanup, sizes, access,
+		place, identity, partitions, beginning, clock, keys, formats, retention, copies, cleanup, sizes, access,
 	} {
 		all = append(all, check(f)...)
 	}
 	return all
 }
 
+// place is about what the data folder and the store were used with before.
+func place(f *Facts) []Finding {
+	var found []Finding
+	if f.Embedded {
+		found = append(found, Finding{Wrong, "data", "the data folder has an embedded log",
+			"a start is refused: what that log has would not be counted", "leave --log out to go on with it; or name another --data and --store"})
+	}
+	if f.Other != "" {
+		found = append(found, Finding{Wrong, "store", fmt.Sprintf("the store of snapshots is of topic %s, not %s", f.Other, f.Topic),
+			"a start is refused: a name that was mistyped would be counted from its beginning",
+			fmt.Sprintf("name %s in --log; or start with an empty --store and --data, or another --store", f.Other)})
+	}
+	return found
+}
+
 // absent is about a topic that is not there.
 func absent(f *Facts) []Finding {
 	switch {
+	case f.Other != "" || f.Embedded: // what is wrong with that comes first
+		return []Finding{{Note, "topic", f.Topic + " is not there", "", ""}}
 	case f.Kept != nil:
 		return []Finding{{Wrong, "topic", fmt.Sprintf("%s is not there, but the store of snapshots knows it as a log that was used", f.Topic),
 			"a start is refused: the events behind the snapshots are gone with the topic",
@@ -204,7 +221,7 @@ func formats(f *Facts) []Finding {
 		r := s.Refused[0]
 		what := fmt.Sprintf("%d of %s would be refused, the first at %d/%d: %s", s.Refusals, count(s.Events+s.Refusals, "event"), r.Partition, r.Offset, r.Reason)
 		level := Warning
-		if s.Events == 0 {
+		if s.Events == 0 && s.Refusals > s.Forged {
 			level = Wrong
 		}
 		found = append(found, Finding{level, "refused", what, "they are not counted; they go to " + f.Node.DeadLetters,

@@ -48,6 +48,9 @@ func TestEachFaultIsFound(t *testing.T) {
 		{"missing, to be made", func(f *Facts) { f.Exists, f.Kept = false, nil }, Good, "topic", []string{"makes it, with 64 partitions", "7 days"}},
 		{"missing, not to be made", func(f *Facts) { f.Exists, f.Kept, f.Node.NoCreate = false, nil, true }, Wrong, "topic", []string{"--kafka-no-create", "--partitions 64"}},
 		{"deleted", func(f *Facts) { f.Exists = false }, Wrong, "topic", []string{"knows it as a log"}},
+		{"another topic", func(f *Facts) { f.Kept, f.Other = nil, "evts" }, Wrong, "store", []string{"is of topic evts, not events", "name evts in --log", "start is refused"}},
+		{"another topic, that is to be made", func(f *Facts) { f.Exists, f.Kept, f.Other = false, nil, "evts" }, Wrong, "store", []string{"is of topic evts"}},
+		{"an embedded log", func(f *Facts) { f.Kept, f.Embedded = nil, true }, Wrong, "data", []string{"embedded log", "leave --log out"}},
 		{"another cluster", func(f *Facts) { f.ClusterID = "c2" }, Wrong, "identity", []string{"c1", "c2", "start is refused"}},
 		{"made again", func(f *Facts) { f.TopicID = "bb" }, Wrong, "identity", []string{"aa", "bb", "deleted and made again"}},
 		{"more partitions", func(f *Facts) { f.Partitions = 65 }, Wrong, "identity", []string{"64 partitions", "65"}},
@@ -66,6 +69,9 @@ func TestEachFaultIsFound(t *testing.T) {
 		{"poison alone", func(f *Facts) {
 			f.Sample.Events, f.Sample.Refusals, f.Sample.Refused = 0, 60, []Refused{{3, 17, "no JSON"}}
 		}, Wrong, "refused", []string{"60 of 60", "--kafka-format"}},
+		{"a forged header", func(f *Facts) {
+			f.Sample = Sample{Records: 10, Own: 10, Forged: 1, AppendTime: 10, Refusals: 1, Refused: []Refused{{3, 17, "no header of crest"}}}
+		}, Warning, "refused", []string{"1 of 1", "3/17"}},
 		{"no sample", func(f *Facts) { f.Sample = Sample{Err: "not allowed"} }, Warning, "sample", []string{"not allowed"}},
 		{"old events", func(f *Facts) { f.Sample.Late = 5 }, Note, "age", []string{"5 events"}},
 		{"hours", set("retention.ms", "7200000"), Warning, "retention", []string{"2 hours"}},

@@ -21,6 +21,10 @@ type Facts struct {
 	// Kept is what the snapshots' store says the log is; nil: it has not been used
 	// by that store.
 	Kept *Kept
+	// Other is the topic that the store was used with, if that is another one.
+	Other string
+	// Embedded: the data folder has a log of its own.
+	Embedded bool
 	// Behind are the partitions whose newest snapshot ends below where the topic
 	// begins now.
 	Behind []int
@@ -52,7 +56,8 @@ type Node struct {
 // Sample is what the newest records of every partition are.
 type Sample struct {
 	Records int
-	Own     int    // written by a crest
+	Own     int    // written by a crest, as their headers say
+	Forged  int    // of these those whose header no crest writes
 	Err     string // why there are no more
 
 	// Of those that others wrote:

@@ -63,7 +63,7 @@ func ParseBrokers(v string) (KafkaURL, error) {
 func checkTopic(v string) error {
 	const legal = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 	if v == "" || len(v) > 249 || v == "." || v == ".." || strings.Trim(v, legal) != "" {
-		return fmt.Errorf("topic %q: want 1 to 249 letters, digits, '.', '_' and '-'", v)
+		return fmt.Errorf("%s: want 1 to 249 letters, digits, '.', '_' and '-'", Shown("topic", v))
 	}
 	return nil
 }

@@ -99,6 +99,32 @@ func TestThePasswordIsNeverShown(t *testing.T) {
 	}
 }
 
+// Whoever puts a password where none belongs does not find it in a log.
+func TestAPasswordInTheWrongPlaceIsNotShown(t *testing.T) {
+	for name, value := range map[string]string{
+		"log": "kafka://user:geheim@h:1/t", "s3-endpoint": "https://user:geheim@host", "store": "s4://user:geheim@bucket", "dead-letters": "user:geheim@x",
+	} {
+		_, err := settings.Load(settings.Sources{Flags: map[string]string{name: value}})
+		if err == nil || strings.Contains(err.Error(), "geheim") || !strings.Contains(err.Error(), "--"+name+": "+name) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	if _, err := settings.Load(settings.Sources{Flags: map[string]string{"log": "kafka://h/t"}}); err == nil || !strings.Contains(err.Error(), `log "kafka://h/t"`) {
+		t.Errorf("one without: got %v", err)
+	}
+}
+
+func TestNamesOfGroups(t *testing.T) {
+	for _, name := range []string{"", " ", "a b", "a\tb", "a\n", "a\x00", "\xff", strings.Repeat("a", 250)} {
+		if _, err := settings.Load(settings.Sources{Flags: map[string]string{"kafka-group": name}}); err == nil {
+			t.Errorf("%q is taken", name)
+		}
+	}
+	if s := load(t, map[string]string{"log": "kafka://h:1/t", "kafka-group": "crest.lag/ü"}); s.KafkaGroup != "crest.lag/ü" {
+		t.Errorf("got %q", s.KafkaGroup)
+	}
+}
+
 // What is printed for one kind of log has nothing of the other's, and can be
 // read back.
 func TestYAMLIsOfTheLogInUse(t *testing.T) {

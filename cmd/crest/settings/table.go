@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/crestdb/crest/messages"
 )
@@ -156,7 +158,7 @@ var Table = []*Setting{
 	},
 	{
 		Name: "kafka-group", Value: "NAME", Usage: "consumer group that counted offsets are committed to, for lag dashboards; where reading begins is the snapshots' to say (default: none)",
-		parse:  text(func(s *Settings) *string { return &s.KafkaGroup }, "a name"),
+		parse:  word(func(s *Settings) *string { return &s.KafkaGroup }),
 		format: func(s *Settings) string { return s.KafkaGroup },
 	},
 	{
@@ -273,16 +275,36 @@ func find(name string) *Setting {
 // set takes over a value; origin leads the error, if any.
 func (d *Setting) set(s *Settings, origin Origin, value string) error {
 	if err := d.parse(s, value); err != nil {
-		return fmt.Errorf("%s: %s %q: %w", origin, d.Name, value, err)
+		return fmt.Errorf("%s: %s: %w", origin, Shown(d.Name, value), err)
 	}
 	s.given[d.Name] = origin
 	return nil
+}
+
+// Shown is a name with a value that is wrong, for whoever has to mend it. What has
+// an @ may have a password in front of it, and logs keep what is shown.
+func Shown(name, value string) string {
+	if strings.Contains(value, "@") {
+		return name
+	}
+	return fmt.Sprintf("%s %q", name, value)
 }
 
 func text(field func(*Settings) *string, want string) func(*Settings, string) error {
 	return func(s *Settings, v string) error {
 		if *field(s) = v; strings.TrimSpace(v) == "" {
 			return errors.New("want " + want)
+		}
+		return nil
+	}
+}
+
+// word is a name that goes over the wire to somebody who may not take any.
+func word(field func(*Settings) *string) func(*Settings, string) error {
+	return func(s *Settings, v string) error {
+		*field(s) = v
+		if v == "" || len(v) > 249 || strings.ContainsFunc(v, func(r rune) bool { return !unicode.IsGraphic(r) || unicode.IsSpace(r) || r == utf8.RuneError }) {
+			return errors.New("want a name of 1 to 249 bytes without spaces and control characters")
 		}
 		return nil
 	}

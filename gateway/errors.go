@@ -81,6 +81,13 @@ func problemOf(err error, timeout time.Duration) *refusal {
 		return later(http.StatusServiceUnavailable, "Not ready", sentence(err.Error())+" Wait until GET /readyz answers 200.", retryAfter)
 	case errors.Is(err, messages.ErrStopped):
 		return later(http.StatusServiceUnavailable, "Log stopped", sentence(err.Error())+" What was not acknowledged may be sent again, with the same ids; GET /api/v1/health says more.", 10*time.Second)
+	case errors.Is(err, messages.ErrTooLarge):
+		return &refusal{
+			status: http.StatusRequestEntityTooLarge,
+			title:  "Event too large",
+			detail: "An event of the request is larger than the log's topic takes (its setting max.message.bytes). Other events of the request may be counted. Send smaller events, or have the setting raised; those that have an event_id, or the whole request with its Idempotency-Key, can be sent again.",
+			extra:  map[string]any{"limit": "max.message.bytes"},
+		}
 	case errors.Is(err, messages.ErrPartition):
 		return later(http.StatusServiceUnavailable, "Partition failed", sentence(err.Error())+" Its node must be restarted; GET /api/v1/status names the partition.", 10*time.Second)
 	case errors.Is(err, messages.ErrBehind):

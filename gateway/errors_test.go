@@ -23,6 +23,7 @@ func TestEveryErrorHasItsStatusAndSaysWhatToDo(t *testing.T) {
 		{fmt.Errorf("append: %w", &messages.RefusedError{Reason: "full"}), 429, "1", "Full."},
 		{fmt.Errorf("%w: 3 of 7 entries", messages.ErrNotReady), 503, "1", "replaying its log: 3 of 7 entries. Wait until GET /readyz"},
 		{fmt.Errorf("append: %w", messages.ErrStopped), 503, "10", "may be sent again"},
+		{fmt.Errorf("append: %w: 70000 bytes", messages.ErrTooLarge), 413, "", "max.message.bytes). Other events of the request may be counted"},
 		{fmt.Errorf("%w: 5", messages.ErrPartition), 503, "10", "GET /api/v1/status"},
 		{fmt.Errorf("%w: %w", messages.ErrBehind, context.DeadlineExceeded), 503, "1", "not counted yet"},
 		{fmt.Errorf("ask: %w", context.DeadlineExceeded), 503, "1", "did not answer within 5s"},

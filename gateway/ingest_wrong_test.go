@@ -273,6 +273,7 @@ func TestTheEngineRefusesBeforeAnythingIsAppended(t *testing.T) {
 		{"behind", func(n *fakeNode) { n.admitErr = &messages.RefusedError{Reason: "behind", RetryAfter: 7e9} }, 429, "7"},
 		{"replaying", func(n *fakeNode) { n.readyErr = messages.ErrNotReady }, 503, "1"},
 		{"partition failed", func(n *fakeNode) { n.admitErr = messages.ErrPartition }, 503, "10"},
+		{"too large", func(n *fakeNode) { n.appendErr = fmt.Errorf("append: %w", messages.ErrTooLarge) }, 413, ""},
 		{"log stopped", func(n *fakeNode) { n.appendErr = fmt.Errorf("full: %w", messages.ErrStopped) }, 503, "10"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

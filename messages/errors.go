@@ -11,6 +11,9 @@ var (
 	// ErrStopped: the log takes no events (write error, full disk, closing).
 	// What was not acknowledged may be sent again.
 	ErrStopped = errors.New("the log takes no events")
+	// ErrTooLarge: an event is larger than the log takes, now and when it is sent
+	// again. Others of its frame may be in the log.
+	ErrTooLarge = errors.New("an event is larger than the log takes")
 	// ErrNotReady: the log is being replayed.
 	ErrNotReady = errors.New("the node is replaying its log")
 	// ErrBehind: After was not reached in time.

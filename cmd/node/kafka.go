@@ -66,7 +66,7 @@ func (c *Core) kafkaConfig() (kafka.Config, error) {
 		k.DeadTopic = "-"
 	}
 	k.MaxWaiting = c.cfg.Split().LogGroup * 4
-	k.FetchBytes = c.cfg.fetchBytes(k.Partitions)
+	k.FetchMemory = c.cfg.fetchMemory()
 	k.Now, k.Objects, k.Logger = c.clock.Now, c.objects, c.cfg.Logger
 	k.HashKey, k.FirstUse, k.Keyed = key, keep, from.Keyed
 	k.Settings = c.cfg.settings(messages.DefaultSettings())

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -672,5 +673,40 @@ func TestARepeatAtANodeThatWritesOtherwiseCountsOnce(t *testing.T) {
 				t.Errorf("%d counted after a repeat, want %d", got, c.events)
 			}
 		})
+	}
+}
+
+// An event that the topic does not take is the client's to make smaller.
+func TestAnEventLargerThanTheTopicTakesIsNoInternalError(t *testing.T) {
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	if err := cluster.CreateTopic("events", 4, map[string]string{"max.message.bytes": "20000"}); err != nil {
+		t.Fatal(err)
+	}
+	n := run(t, onKafka(t, cluster, t.TempDir()))
+	rng := rand.New(rand.NewPCG(1, 2))
+	note := make([]byte, 60_000)
+	for i := range note {
+		note[i] = 'a' + byte(rng.IntN(26))
+	}
+	for _, key := range []string{"", "key-1"} {
+		body := fmt.Sprintf(`{"topic":"big","note":"%s"}`, note)
+		_, err := n.Ingest(t.Context(), &client.Events{Body: []byte(body), ContentType: client.NDJSON, Key: key})
+		if err == nil || !strings.Contains(err.Error(), "413") || !strings.Contains(err.Error(), "max.message.bytes") {
+			t.Errorf("key %q: %v", key, err)
+		}
+	}
+	var b strings.Builder
+	for range 20_000 { // of one partition, and more than one record takes
+		fmt.Fprintf(&b, `{"topic":"hot","session_id":"%x"}`+"\n", rng.Uint64())
+	}
+	for _, key := range []string{"", "key-2"} {
+		before := n.count(t, "hot", "")
+		if got := n.count(t, "hot", n.send(t, b.String(), key)); got != before+20_000 {
+			t.Errorf("key %q: %d counted, want %d", key, got-before, 20_000)
+		}
 	}
 }

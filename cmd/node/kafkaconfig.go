@@ -84,11 +84,11 @@ func (k *Kafka) validate() error {
 	return nil
 }
 
-// fetchBytes bounds one fetch of one partition: all partitions together stay
-// within what the embedded log would have for its readers.
-func (c *Config) fetchBytes(partitions int) int {
+// fetchMemory is what the fetches of all partitions take together: as much as the
+// embedded log would have for its readers.
+func (c *Config) fetchMemory() int64 {
 	split := c.Split()
-	return int(min(max((split.LogTail+split.LogCache)/int64(max(partitions, 1)), 64<<10), 4<<20))
+	return split.LogTail + split.LogCache
 }
 
 // topicPartitions are those of a topic that is made here.

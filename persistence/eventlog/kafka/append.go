@@ -19,8 +19,8 @@ import (
 // An error that wraps messages.ErrStopped says nothing about what is in the log:
 // some of the blocks may be, or may still come to be within Config.GiveUp, none
 // after it. Any other error is a frame that can never be written (a mistake of
-// the caller's, a record larger than the topic takes); blocks that can, may be
-// there. When as many bytes wait to be written as may, Append waits too.
+// the caller's; messages.ErrTooLarge, a record larger than the topic takes);
+// blocks that can, may be there. When as many bytes wait to be written as may, Append waits too.
 func (l *Log) Append(ctx context.Context, f *messages.Frame, pos messages.Position) error {
 	if err := l.append(ctx, f, pos); err != nil {
 		return fmt.Errorf("append: %w", err)
@@ -46,19 +46,17 @@ func (l *Log) append(ctx context.Context, f *messages.Frame, pos messages.Positi
 		ends:     make([]messages.Offset, len(f.Blocks)),
 		done:     make(chan struct{}),
 	}
-	parts, err := partsOf(f, a, l.cfg.Write, l.cfg.MaxRecord)
-	if err != nil {
-		return err
-	}
-	a.left = len(parts)
-	for i := range parts {
-		a.weight += int64(parts[i].size)
-	}
-	a.weight = min(a.weight, l.cfg.MaxWaiting)
+	// Room first: an append that waits for it holds nothing but the caller's frame.
+	a.weight = min(weightOf(f, l.cfg.Write), l.cfg.MaxWaiting)
 	if err := l.reserve(ctx, a); err != nil {
 		return err
 	}
-	if err := l.enqueue(a, parts); err != nil {
+	parts, err := partsOf(f, a, l.cfg.Write, l.cfg.MaxRecord)
+	if err == nil {
+		a.left = len(parts)
+		err = l.enqueue(a, parts)
+	}
+	if err != nil {
 		l.waiting.Release(a.weight)
 		return err
 	}
@@ -103,6 +101,17 @@ func checkFrame(f *messages.Frame, partitions int) error {
 	return nil
 }
 
+// weightOf is what the parts of a frame take while they wait, and not much more.
+func weightOf(f *messages.Frame, write Write) int64 {
+	n := int64(f.Bytes())
+	if write == WriteEvents {
+		for i := range f.Blocks {
+			n += 3*int64(len(f.Blocks[i].Data)) + eventWeight*int64(f.Blocks[i].Records)
+		}
+	}
+	return n
+}
+
 // reserve waits for room among what waits to be written.
 func (l *Log) reserve(ctx context.Context, a *pending) error {
 	if l.waiting.TryAcquire(a.weight) {
@@ -138,7 +147,7 @@ func (l *Log) enqueue(a *pending, parts []part) error {
 // pending is an append that waits for its parts.
 type pending struct {
 	deadline time.Time // no part is sent after it
-	weight   int64     // of its bytes, as they wait
+	weight   int64     // the bytes that its parts may take
 	release  interface{ Release(int64) }
 	gone     atomic.Bool // nobody waits any more, or it has failed
 

@@ -288,6 +288,7 @@ func TestBatchesTooLargeForTheTopicAreHalved(t *testing.T) {
 	cfg := writerConfig(b)
 	cfg.Compression = "none"
 	l := openLog(t, cfg)
+	l.cfg.MaxRecord = DefaultConfig().MaxRecord // as where the topic's settings are not shown
 	open, _ := gate(b)
 	defer open()
 	const n = 40
@@ -310,7 +311,7 @@ func TestBatchesTooLargeForTheTopicAreHalved(t *testing.T) {
 			t.Errorf("append %d: %v", i, err)
 		}
 	}
-	if err := errs[n]; err == nil || errors.Is(err, messages.ErrStopped) || !errors.Is(err, kafkago.MessageSizeTooLarge) || len(err.Error()) > 500 {
+	if err := errs[n]; !errors.Is(err, messages.ErrTooLarge) || errors.Is(err, messages.ErrStopped) || !errors.Is(err, kafkago.MessageSizeTooLarge) || len(err.Error()) > 500 {
 		t.Errorf("the large one: %v", err)
 	}
 	kept, repeats := once(writtenTo(t, b)[0])

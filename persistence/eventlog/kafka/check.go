@@ -41,8 +41,8 @@ func (c *Config) check() error {
 		return fmt.Errorf("kafka: retention %v: want 0 (for ever) or more", c.Retention)
 	case c.Write > WriteEvents:
 		return fmt.Errorf("kafka: write %d: want %d or %d", c.Write, WriteBlocks, WriteEvents)
-	case c.MaxRecord < 1024:
-		return fmt.Errorf("kafka: records of at most %d bytes: want 1024 or more", c.MaxRecord)
+	case c.MaxRecord < leastRecord:
+		return fmt.Errorf("kafka: records of at most %d bytes: want %d or more", c.MaxRecord, leastRecord)
 	case c.MaxWaiting < int64(c.MaxRecord):
 		return fmt.Errorf("kafka: %d bytes may wait: want at least one record's, %d", c.MaxWaiting, c.MaxRecord)
 	case c.GiveUp < time.Second:

@@ -51,7 +51,8 @@ type Config struct {
 	// default lz4.
 	Compression string
 	// MaxRecord bounds a written record in bytes before compression; blocks above it
-	// are written in several. Default 900,000: brokers take 1 MiB.
+	// are written in several. Default 900,000: brokers take 1 MiB. Of a topic that
+	// takes less it is less.
 	MaxRecord int
 	// MaxWaiting bounds the bytes that wait to be written; above it Append waits.
 	// Default 64 MiB.
@@ -68,10 +69,13 @@ type Config struct {
 	// Keyed says that every producer keys by the event's topic: events elsewhere are
 	// counted (Log.Strays) and told of, since questions do not find them.
 	Keyed bool
-	// FetchBytes bounds one fetch; default 4 MiB. FetchWait is how long a broker
-	// waits for something to come; default 500 ms.
-	FetchBytes int
-	FetchWait  time.Duration
+	// FetchBytes bounds one fetch; default 4 MiB. With FetchMemory it goes by how
+	// many partitions the topic has: their fetches take so much together (each 64 KiB
+	// to 4 MiB). FetchWait is how long a broker waits for something to come; default
+	// 500 ms.
+	FetchBytes  int
+	FetchMemory int64
+	FetchWait   time.Duration
 
 	// DeadTopic takes what cannot be counted; "": TOPIC-dead-letters. DeadFile takes
 	// it if DeadTopic is "-", or while the topic cannot be written.

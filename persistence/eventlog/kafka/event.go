@@ -13,6 +13,10 @@ import (
 // read along, the header has what crest reads.
 type event struct{ key, value, binary []byte }
 
+// eventWeight is what an event takes in memory beside three times its bytes: its
+// place in a part, and what JSON has around the values.
+const eventWeight = 256
+
 // bytes is what it takes in a batch, about.
 func (e *event) bytes() int { return len(e.key) + len(e.value) + len(e.binary) + recordOverhead }
 

@@ -86,7 +86,7 @@ func (i *Inspector) Describe(ctx context.Context) (*Description, error) {
 			return nil, explained(err)
 		}
 	}
-	if d.Settings, err = i.settings(ctx); err != nil {
+	if d.Settings, err = i.client.settings(ctx); err != nil {
 		d.SettingsErr = explained(err)
 	}
 	return d, nil
@@ -119,10 +119,11 @@ func topicIDText(id []byte) string {
 	return ""
 }
 
-func (i *Inspector) settings(ctx context.Context) (map[string]string, error) {
-	asker := kafkago.Client{Addr: i.client.addr, Transport: i.client.transport, Timeout: answerTimeout}
+// settings are the topic's, those of the brokers' defaults included.
+func (c *client) settings(ctx context.Context) (map[string]string, error) {
+	asker := kafkago.Client{Addr: c.addr, Transport: c.transport, Timeout: answerTimeout}
 	answer, err := asker.DescribeConfigs(ctx, &kafkago.DescribeConfigsRequest{
-		Resources: []kafkago.DescribeConfigRequestResource{{ResourceType: kafkago.ResourceTypeTopic, ResourceName: i.cfg.Topic}},
+		Resources: []kafkago.DescribeConfigRequestResource{{ResourceType: kafkago.ResourceTypeTopic, ResourceName: c.cfg.Topic}},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("ask about settings: %w", err)

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -37,6 +38,8 @@ type Log struct {
 	dead     *deadLetters
 	ends     *watermarks
 	reading  reading
+
+	toldNewer atomic.Bool // that a later crest writes to the topic
 
 	// open ends when Close begins, tries when nothing is tried any more.
 	open, tries         context.Context
@@ -96,6 +99,9 @@ func open(ctx context.Context, cfg Config, c *client) (*Log, error) {
 	k, err := agree(ctx, &cfg, meta, begins)
 	if err != nil {
 		return nil, err
+	}
+	if err := c.limit(ctx, &cfg, meta.partitions); err != nil {
+		return nil, brief(err)
 	}
 	l := &Log{
 		cfg: cfg, client: c, known: k, id: k.identity(&cfg),

@@ -238,7 +238,9 @@ func (w *writer) failure(err error, maybe bool) error {
 	switch {
 	case maybe:
 		return fmt.Errorf("%w: write to partition %d: %w (it may be in the log)", messages.ErrStopped, w.partition, brief(err))
-	case verdict(err) == outcomeTooLarge || verdict(err) == outcomeRefused && !denied(err):
+	case verdict(err) == outcomeTooLarge:
+		return fmt.Errorf("%w: write to partition %d: %w; max.message.bytes of the topic says what it takes", messages.ErrTooLarge, w.partition, brief(err))
+	case verdict(err) == outcomeRefused && !denied(err):
 		return fmt.Errorf("write to partition %d: %w", w.partition, brief(err))
 	}
 	return fmt.Errorf("%w: write to partition %d: %w", messages.ErrStopped, w.partition, brief(err))

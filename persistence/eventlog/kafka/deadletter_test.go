@@ -130,7 +130,8 @@ func TestDeadLettersGoToTheFileWhileTheirTopicCannotBeWritten(t *testing.T) {
 	}
 	for i, line := range got {
 		if line.Topic != brokerTopic || line.Partition != 3 || line.Offset != int64(i/2) || line.Index != i%2 || line.Reason != fmt.Sprintf("reason %d", i%2) ||
-			line.Key != fmt.Sprintf("key %d", i/2) || line.Value != "" || !bytes.Equal(line.ValueBase64, fmt.Appendf(nil, "value \xff %d", i/2)) {
+			line.Key != fmt.Sprintf("key %d", i/2) || line.KeyBase64 != nil || line.Value != "" ||
+			!slices.EqualFunc(line.Headers, []letterHeader{{Key: "content-type", Value: "text/poison"}}, sameHeader) || !bytes.Equal(line.ValueBase64, fmt.Appendf(nil, "value \xff %d", i/2)) {
 			t.Fatalf("line %d: %+v", i, line)
 		}
 	}
@@ -168,6 +169,28 @@ func TestARecordOfManyRefusedEventsMakesFewLetters(t *testing.T) {
 	}
 	if len(got) != lettersOfRecord+1 || events != len(refused) {
 		t.Errorf("%d lines for %d events, want %d for %d", len(got), events, lettersOfRecord+1, len(refused))
+	}
+}
+
+func sameHeader(a, b letterHeader) bool {
+	return a.Key == b.Key && a.Value == b.Value && bytes.Equal(a.KeyBase64, b.KeyBase64) && bytes.Equal(a.ValueBase64, b.ValueBase64)
+}
+
+// A line has everything that the record had, so that it can be produced again.
+func TestALetterInTheFileHasTheWholeRecord(t *testing.T) {
+	b := newBroker(t)
+	cfg := writerConfig(b)
+	cfg.DeadTopic, cfg.DeadFile = "-", filepath.Join(t.TempDir(), "letters")
+	l := openLog(t, cfg)
+	r := &record{offset: 7, key: []byte("k\xff\x00"), value: []byte("v"), headers: []messages.Header{
+		{Key: []byte("a"), Value: []byte("é")}, {Key: []byte("a"), Value: []byte("\xfe")}, {Key: []byte("\x80"), Value: nil},
+	}}
+	l.refuse(0, r, []messages.Refusal{{Reason: "no"}})
+	settle(t, l)
+	got := letterLines(t, cfg.DeadFile)
+	if len(got) != 1 || got[0].Key != "" || !bytes.Equal(got[0].KeyBase64, r.key) || got[0].Value != "v" ||
+		!slices.EqualFunc(got[0].Headers, []letterHeader{{Key: "a", Value: "é"}, {Key: "a", ValueBase64: []byte("\xfe")}, {KeyBase64: []byte("\x80")}}, sameHeader) {
+		t.Errorf("%+v", got)
 	}
 }
 

@@ -205,3 +205,28 @@ func TestLettersOfARecordWithALargeKeyAreNoMoreThanIt(t *testing.T) {
 	}
 	rig.wantAside(want...)
 }
+
+// TestARecordOfANewerCrestIsTold once, and loudly: it was acknowledged, and is
+// not counted here.
+func TestARecordOfANewerCrestIsTold(t *testing.T) {
+	rig := newCursorRig(t)
+	var told lines
+	rig.log.cfg.Logger = told.logger()
+	m := forge(&messages.Record{Topic: []byte("x"), Count: 1}, false)
+	m.headers[0].Value[0] = headerVersion + 1
+	rig.add("none", milli, nil, value("a"), m, value("b"), m)
+	h := rig.read(3, 0, 0)
+	if !slices.Equal(h.topics(), []string{"a", "b"}) || h.refused != 2 {
+		t.Errorf("read %v and %d refused", h.topics(), h.refused)
+	}
+	rig.wantAside("1/0 ", "3/0 ")
+	if n := told.count("level=ERROR"); n != 1 || told.count("partition=3 offset=1") != 1 || told.count("upgrade this node") != 1 {
+		t.Errorf("told %d times: %s", n, told.b.String())
+	}
+	rig = newCursorRig(t)
+	rig.log.cfg.Logger = told.logger()
+	rig.add("none", milli, nil, handMade{headers: []messages.Header{{Key: headerName, Value: []byte{headerVersion}}}})
+	if h := rig.read(0, 0, 0); h.refused != 1 || told.count("level=ERROR") != 1 {
+		t.Errorf("%d refused, and a header that is none is told of as a newer one's: %s", h.refused, told.b.String())
+	}
+}

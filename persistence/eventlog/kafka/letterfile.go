@@ -18,19 +18,49 @@ type letterFile struct {
 	file *os.File
 }
 
-// letterLine is a line of it. Value and ValueBase64 are alternatives: a value
-// that is text is written as it is.
+// letterLine is a line of it. Key and KeyBase64 are alternatives, and so are Value
+// and ValueBase64: what is text is written as it is.
 type letterLine struct {
-	Topic       string `json:"topic"`
-	Partition   uint32 `json:"partition"`
-	Offset      int64  `json:"offset"`
-	Index       int    `json:"index"`
-	Events      int    `json:"events,omitempty"` // that it stands for, if more than one
-	Reason      string `json:"reason"`
-	ValueIn     *int   `json:"value_in,omitempty"` // index of the line with the record's key and value, if not this one
+	Topic       string         `json:"topic"`
+	Partition   uint32         `json:"partition"`
+	Offset      int64          `json:"offset"`
+	Index       int            `json:"index"`
+	Events      int            `json:"events,omitempty"` // that it stands for, if more than one
+	Reason      string         `json:"reason"`
+	ValueIn     *int           `json:"value_in,omitempty"` // index of the line with the record's key, headers and value, if not this one
+	Headers     []letterHeader `json:"headers,omitempty"`  // in their order; a key may be there twice
+	Key         string         `json:"key,omitempty"`
+	KeyBase64   []byte         `json:"key_base64,omitempty"`
+	Value       string         `json:"value,omitempty"`
+	ValueBase64 []byte         `json:"value_base64,omitempty"`
+}
+
+// letterHeader is a header of the record.
+type letterHeader struct {
 	Key         string `json:"key,omitempty"`
+	KeyBase64   []byte `json:"key_base64,omitempty"`
 	Value       string `json:"value,omitempty"`
 	ValueBase64 []byte `json:"value_base64,omitempty"`
+}
+
+// hold puts in what the record holds.
+func (l *letterLine) hold(r *record) {
+	l.Key, l.KeyBase64 = textOr(r.key)
+	l.Value, l.ValueBase64 = textOr(r.value)
+	for i := range r.headers {
+		var h letterHeader
+		h.Key, h.KeyBase64 = textOr(r.headers[i].Key)
+		h.Value, h.ValueBase64 = textOr(r.headers[i].Value)
+		l.Headers = append(l.Headers, h)
+	}
+}
+
+// textOr is b as text, or as bytes if it is none.
+func textOr(b []byte) (text string, bytes []byte) {
+	if utf8.Valid(b) {
+		return string(b), nil
+	}
+	return "", b
 }
 
 // append writes letters and returns when they are on the disk.
@@ -42,13 +72,10 @@ func (f *letterFile) append(batch []letter) error {
 		if at.events > 1 {
 			line.Events = at.events
 		}
-		switch r := at.record; {
-		case r == nil:
+		if at.record == nil {
 			line.ValueIn = &at.first
-		case utf8.Valid(r.value):
-			line.Key, line.Value = string(r.key), string(r.value)
-		default:
-			line.Key, line.ValueBase64 = string(r.key), r.value
+		} else {
+			line.hold(at.record)
 		}
 		b, err := json.Marshal(line)
 		if err != nil {

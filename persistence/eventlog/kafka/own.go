@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"errors"
 	"strconv"
 
 	"github.com/crestdb/crest/messages"
@@ -76,8 +77,20 @@ func (a *assembly) addEvent(r *record, h *blockHeader) {
 }
 
 func (a *assembly) refuseOwn(r *record, why error) {
+	if errors.Is(why, errHeaderVersion) {
+		a.c.log.newer(a.c.partition, r.offset, why)
+	}
 	a.join(0)
 	a.refuse(r, []messages.Refusal{{Reason: why.Error()}})
+}
+
+// newer tells once that a later crest writes to the topic: what it has acknowledged
+// is not counted here.
+func (l *Log) newer(p messages.Partition, offset int64, why error) {
+	if l.toldNewer.CompareAndSwap(false, true) {
+		l.cfg.Logger.Error("kafka: a newer crest wrote a record that this one cannot read; such records are put aside and not counted here: upgrade this node",
+			"topic", l.cfg.Topic, "partition", p, "offset", offset, "error", why)
+	}
 }
 
 // checkBlock tells whether the data is what the header says. A block whose

@@ -147,7 +147,9 @@ func (w *watch) retention(now time.Time) {
 }
 
 // transactions warns once of records that cannot be read because somebody's
-// transaction before them does not end. They are no lag: Ends is before them.
+// transaction before them does not end. What others write behind it is no lag, since
+// brokers say that the partition ends before it. But what is written here raises
+// Ends: whoever waits for that (after=, a keyed request) waits for the transaction.
 func (w *watch) transactions(now time.Time) {
 	first, count := 0, 0
 	for p := range w.log.reading.parts {

@@ -89,7 +89,7 @@ func problemOf(err error, timeout time.Duration) *refusal {
 			extra:  map[string]any{"limit": "max.message.bytes"},
 		}
 	case errors.Is(err, messages.ErrPartition):
-		return later(http.StatusServiceUnavailable, "Partition failed", sentence(err.Error())+" Its node must be restarted; GET /api/v1/status names the partition.", 10*time.Second)
+		return later(http.StatusServiceUnavailable, "Partition failed", sentence(err.Error())+" Its node must be restarted, unless the log has lost what is missing; GET /api/v1/status names the partition.", 10*time.Second)
 	case errors.Is(err, messages.ErrBehind):
 		return later(http.StatusServiceUnavailable, "Not counted yet", sentence(err.Error())+" Ask again.", retryAfter)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, messages.ErrBusy):

@@ -50,7 +50,10 @@ func Status(s *api.Status, width int, color bool) []string {
 // lag is what is not counted yet, and how old that is where it is known.
 func lag(s *api.Status) string {
 	text := Number(s.LagRecords) + " records"
-	if s.LagSec != nil && *s.LagSec > 0 {
+	switch {
+	case s.LagSec == nil && s.Log != nil && s.Log.Error != "":
+		text += " as last heard; the log cannot be read"
+	case s.LagSec != nil && *s.LagSec > 0:
 		text += fmt.Sprintf(", %.1f s", *s.LagSec)
 	}
 	return text

@@ -41,7 +41,8 @@ func NewMessageDecoder(cfg MessageConfig) *MessageDecoder {
 }
 
 // Decode appends the events of a message to dst, as records, and tells how many
-// they are. Wrong events are refused one by one; a message that is broken where
+// they are. Wrong events are refused one by one, up to MaxReasons, and those behind
+// in one refusal that says how many they are; a message that is broken where
 // nothing says how it goes on is one refusal, and no record. There is a record or a
 // refusal for each message. The refusals are the caller's.
 func (d *MessageDecoder) Decode(m *messages.Message, dst []byte) (out []byte, records int, refused []messages.Refusal) {

@@ -48,7 +48,7 @@ func TestForgedRecordsArePutAsideAndTheirNeighboursCount(t *testing.T) {
 			rig.add("none", milli, nil, value("a"), forge(&r, event), value("b"))
 			h := rig.read(0, 0, 0)
 			if !slices.Equal(h.topics(), []string{"a", "b"}) || h.refused != 1 || h.next != 3 {
-				t.Errorf("%s, event %v: read %v and %d refused", name, event, h.topics(), h.refused)
+				t.Errorf("%s, event %v: read %.40q and %d refused", name, event, h.topics(), h.refused)
 			}
 			rig.wantAside("1/0 ")
 		}

@@ -190,3 +190,19 @@ func TestTheRoomOfAFrameIsWhatItsPartsTake(t *testing.T) {
 		}
 	}
 }
+
+// TestAFrameThatCannotBeWrittenGivesItsRoomBack: whoever has made it.
+func TestAFrameThatCannotBeWrittenGivesItsRoomBack(t *testing.T) {
+	b := newBroker(t)
+	cfg := writerConfig(b)
+	cfg.Write = WriteEvents
+	l := openLog(t, cfg)
+	f := frameOf(1, 3, 0)
+	f.Blocks[0].Records++
+	if err := l.Append(t.Context(), f, make(messages.Position, 4)); err == nil || errors.Is(err, messages.ErrStopped) {
+		t.Fatal(err)
+	}
+	if !l.waiting.TryAcquire(cfg.MaxWaiting) {
+		t.Error("its room is not given back")
+	}
+}

@@ -231,6 +231,7 @@ func (n *splitNode) Seen(ctx context.Context, q *messages.KeyQuery) (messages.Ke
 		return messages.KeyVerdict{}, errDead
 	}
 	n.asked = append(n.asked, *q)
+	n.wakeLocked()
 	home := messages.NewRoutes(&n.id).Home(q.Key)
 	applied := n.appliedLocked()[home]
 	if n.stale && !q.Applied {

@@ -135,6 +135,7 @@ type cutter struct {
 	mu      sync.Mutex
 	conns   map[*cutConn]struct{}
 	down    bool
+	refused int // connections, while down
 	swallow func(api int16) bool
 }
 
@@ -155,6 +156,13 @@ func (c *cutter) setDown(down bool) {
 			conn.Conn.Close()
 		}
 	}
+}
+
+// tries is how many connections were refused.
+func (c *cutter) tries() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.refused
 }
 
 // swallowIf has answers swallowed for which f, which is asked for each, is true.
@@ -178,7 +186,9 @@ func (l *cutListener) Accept() (net.Conn, error) {
 		l.c.mu.Lock()
 		down := l.c.down
 		k := &cutConn{Conn: conn, c: l.c}
-		if !down {
+		if down {
+			l.c.refused++
+		} else {
 			l.c.conns[k] = struct{}{}
 		}
 		l.c.mu.Unlock()

@@ -166,7 +166,7 @@ func TestReadOfABrokerThatIsAway(t *testing.T) {
 	}
 	b.setDown(true)
 	eventually(t, "reading fails", func() bool { return log.count("reading failed") > 0 })
-	time.Sleep(200 * time.Millisecond) // several tries
+	eventually(t, "several tries of each", func() bool { return b.tries() >= 4*4 })
 	b.setDown(false)
 	k := foreignClient(t, b.Cluster)
 	for p := range int32(4) {

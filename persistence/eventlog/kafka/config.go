@@ -51,8 +51,8 @@ type Config struct {
 	// default lz4.
 	Compression string
 	// MaxRecord bounds a written record in bytes before compression; blocks above it
-	// are written in several. Default 900,000: brokers take 1 MiB. Of a topic that
-	// takes less it is less.
+	// are written in several. Default 890,000: brokers take 1 MiB unless told
+	// otherwise. Of a topic that takes less it is less.
 	MaxRecord int
 	// MaxWaiting bounds the bytes that wait to be written; above it Append waits.
 	// Default 64 MiB.
@@ -104,7 +104,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		ClientID: "crest", Partitions: 64, Replication: -1, Retention: 7 * 24 * time.Hour,
-		Compression: "lz4", MaxRecord: 900_000, MaxWaiting: 64 << 20, GiveUp: 2 * time.Minute,
+		Compression: "lz4", MaxRecord: 890_000, MaxWaiting: 64 << 20, GiveUp: 2 * time.Minute,
 		FetchBytes: 4 << 20, FetchWait: 500 * time.Millisecond,
 		Clock: messages.ClockWall, Settings: messages.DefaultSettings(), Logger: slog.Default(),
 	}

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -154,4 +155,45 @@ func TestAdviceIsNotCutOff(t *testing.T) {
 	if text := refused.Error(); !strings.HasSuffix(text, "grant the user Create") || len(text) > 400 {
 		t.Errorf("got %d bytes: %s", len(text), text)
 	}
+}
+
+func TestAppendsAreRefusedWhileAPartitionKeepsFailing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &health{logger: writerLogger(), failing: map[messages.Partition]failure{}}
+		long := errors.New(strings.Repeat("x", 1<<20))
+		h.failed(1, long)
+		h.failed(2, long)
+		time.Sleep(patience - 1)
+		if err := h.err(); err != nil {
+			t.Fatalf("before its time: %v", err)
+		}
+		h.failed(1, long)
+		time.Sleep(time.Nanosecond)
+		err := h.err()
+		if !errors.Is(err, messages.ErrStopped) || len(err.Error()) > 500 {
+			t.Fatalf("%d bytes: %v", len(fmt.Sprint(err)), err)
+		}
+		h.fine(1)
+		if h.err() == nil {
+			t.Fatal("the other one still fails")
+		}
+		h.fine(2)
+		h.fine(2)
+		if err := h.err(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestAppendFailsAtOnceWhileWritesKeepFailing(t *testing.T) {
+	b := newBroker(t)
+	l := openLog(t, writerConfig(b))
+	l.health.failing[3] = failure{since: time.Now().Add(-patience), last: errors.New("away")}
+	l.health.count.Store(1)
+	err := l.Append(t.Context(), frameOf(1, 1, 0), make(messages.Position, 4))
+	if !errors.Is(err, messages.ErrStopped) || !strings.Contains(err.Error(), "away") {
+		t.Fatal(err)
+	}
+	l.health.fine(3)
+	mustAppend(t, l, frameOf(1, 1, 0))
 }

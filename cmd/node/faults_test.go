@@ -145,9 +145,21 @@ func (s *tries) settle(t *testing.T) {
 // await waits for a condition.
 func await(t *testing.T, what string, ok func() bool) {
 	t.Helper()
+	awaitRight(t, func() string {
+		if ok() {
+			return ""
+		}
+		return what
+	})
+}
+
+// awaitRight waits until nothing is wrong any more; wrong says what is.
+func awaitRight(t *testing.T, wrong func() string) {
+	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(30 * time.Second); !ok(); {
+	end := time.Now().Add(30 * time.Second)
+	for what := wrong(); what != ""; what = wrong() {
 		if <-tick.C; time.Now().After(end) {
 			t.Fatalf("not within 30 s: %s", what)
 		}

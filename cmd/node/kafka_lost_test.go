@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -68,15 +67,13 @@ func losing(t *testing.T, lost int, says string, rest uint64) {
 			t.Error(err)
 		}
 	}()
-	for until := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	awaitRight(t, func() string {
 		st, err := asked.Status(t.Context())
-		if err == nil && strings.Contains(st.Partitions[lost].Failed, says) && st.Partitions[1-lost].Failed == "" && st.Partitions[1-lost].Counted == rest {
-			break
+		if err != nil || !strings.Contains(st.Partitions[lost].Failed, says) || st.Partitions[1-lost].Failed != "" || st.Partitions[1-lost].Counted != rest {
+			return fmt.Sprintf("status %+v, %v", st, err)
 		}
-		if time.Now().After(until) {
-			t.Fatalf("status %+v, %v", st, err)
-		}
-	}
+		return ""
+	})
 	if len(log.lines(says)) == 0 {
 		t.Errorf("nothing is logged: %q", log.lines(""))
 	}

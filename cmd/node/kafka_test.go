@@ -11,7 +11,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"github.com/crestdb/crest/gateway/api"
 	"github.com/crestdb/crest/gateway/client"
 	"github.com/crestdb/crest/messages"
 	"github.com/crestdb/crest/persistence/eventlog/kafka"
@@ -66,13 +65,12 @@ func foreign(t *testing.T, c *kfake.Cluster, records ...[2]string) {
 // eventually waits until a count in the window all is what it is to be.
 func (r *running) eventually(t *testing.T, topic string, want uint64) {
 	t.Helper()
-	var got uint64
-	for until := time.Now().Add(20 * time.Second); time.Now().Before(until); time.Sleep(10 * time.Millisecond) {
-		if got = r.count(t, topic, ""); got == want {
-			return
+	awaitRight(t, func() string {
+		if got := r.count(t, topic, ""); got != want {
+			return fmt.Sprintf("%s is counted %d times, want %d", topic, got, want)
 		}
-	}
-	t.Fatalf("%s is counted %d times, want %d", topic, got, want)
+		return ""
+	})
 }
 
 func TestANodeOnKafkaCountsWhatAnybodyWrites(t *testing.T) {
@@ -121,17 +119,16 @@ func countsWhatAnybodyWrites(t *testing.T, events bool) {
 // inLedger waits until the ledger is what it is to be.
 func (r *running) inLedger(t *testing.T, logged, counted, dead uint64) {
 	t.Helper()
-	var got api.PartitionLedger
-	for until := time.Now().Add(20 * time.Second); time.Now().Before(until); time.Sleep(10 * time.Millisecond) {
+	awaitRight(t, func() string {
 		l, err := r.Ledger(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got = l.Total; got.Logged == logged && got.Counted == counted && got.DeadLettered == dead {
-			return
+		if got := l.Total; got.Logged != logged || got.Counted != counted || got.DeadLettered != dead {
+			return fmt.Sprintf("ledger: %d logged, %d counted, %d dead letters; want %d, %d, %d", got.Logged, got.Counted, got.DeadLettered, logged, counted, dead)
 		}
-	}
-	t.Fatalf("ledger: %d logged, %d counted, %d dead letters; want %d, %d, %d", got.Logged, got.Counted, got.DeadLettered, logged, counted, dead)
+		return ""
+	})
 }
 
 // deadLetters are all that were put aside.
@@ -176,11 +173,7 @@ func TestCountedOffsetsAreCommittedToTheGroup(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer reader.Close()
-	for until := time.Now().Add(15 * time.Second); committedTo(t, reader, "crest-lag") != 1; time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(until) {
-			t.Fatal("nothing is committed")
-		}
-	}
+	await(t, "the offset is committed", func() bool { return committedTo(t, reader, "crest-lag") == 1 })
 }
 
 // committedTo is what a group has of partition 0.
@@ -234,15 +227,13 @@ func TestStrayEventsOfAKeyedTopicAreTold(t *testing.T) {
 		stray = fmt.Sprintf("k%d", i)
 	}
 	foreign(t, cluster, [2]string{stray, `{"topic":"a"}`}, [2]string{stray, `{"topic":"a"}`})
-	for until := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	awaitRight(t, func() string {
 		h, err := n.Health(t.Context())
-		if err == nil && strings.Contains(h.Warning, "2 events were not in the partition of their topic") {
-			break
+		if err != nil || !strings.Contains(h.Warning, "2 events were not in the partition of their topic") {
+			return fmt.Sprintf("health %+v, %v", h, err)
 		}
-		if time.Now().After(until) {
-			t.Fatalf("health %+v, %v", h, err)
-		}
-	}
+		return ""
+	})
 	if told := log.lines("an event is not in the partition of its topic"); len(told) != 1 {
 		t.Errorf("told %d times: %q", len(told), told)
 	}

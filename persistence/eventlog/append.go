@@ -39,7 +39,7 @@ func (l *Log) Append(ctx context.Context, f *messages.Frame, pos messages.Positi
 		select {
 		case <-g.done:
 		default:
-			return fmt.Errorf("append: %w", &gaveUpError{ctx.Err(), maybeInTheLog})
+			return fmt.Errorf("append: %w", gaveUp(ctx.Err(), MaybeInTheLog))
 		}
 	}
 	if g.err != nil {
@@ -51,7 +51,7 @@ func (l *Log) Append(ctx context.Context, f *messages.Frame, pos messages.Positi
 // enqueue puts the frame into the pending group, as soon as that has room.
 func (l *Log) enqueue(ctx context.Context, f *messages.Frame, own []byte, n int, pos messages.Position) (*group, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, &gaveUpError{err, notInTheLog}
+		return nil, gaveUp(err, NotInTheLog)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -92,24 +92,10 @@ func (l *Log) awaitRoomLocked(ctx context.Context) error {
 	case <-taken:
 		return nil
 	case <-ctx.Done():
-		return &gaveUpError{ctx.Err(), notInTheLog}
+		return gaveUp(ctx.Err(), NotInTheLog)
 	}
 }
 
-// gaveUpError is an append whose context ended. It counts as ErrStopped: what
-// was not acknowledged may be sent again.
-type gaveUpError struct {
-	cause   error
-	outcome string
+func gaveUp(cause error, outcome string) error {
+	return &GaveUpError{Cause: cause, WaitedAs: "for the disk", Outcome: outcome}
 }
-
-const (
-	notInTheLog   = "it is not in the log"
-	maybeInTheLog = "it may come to be in the log"
-)
-
-func (e *gaveUpError) Error() string {
-	return fmt.Sprintf("%v while the frame waited for the disk: %s", e.cause, e.outcome)
-}
-
-func (e *gaveUpError) Unwrap() []error { return []error{e.cause, messages.ErrStopped} }

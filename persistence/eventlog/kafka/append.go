@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/crestdb/crest/messages"
+	"github.com/crestdb/crest/persistence/eventlog"
 )
 
 // Append adds the blocks of a frame and returns when each of them is on all
@@ -39,7 +40,7 @@ func (l *Log) append(ctx context.Context, f *messages.Frame, pos messages.Positi
 		return err
 	}
 	if err := ctx.Err(); err != nil {
-		return &gaveUpError{err, notInTheLog}
+		return gaveUp(err, eventlog.NotInTheLog)
 	}
 	a := &pending{
 		deadline: time.Now().Add(l.cfg.GiveUp),
@@ -67,7 +68,7 @@ func (l *Log) append(ctx context.Context, f *messages.Frame, pos messages.Positi
 		case <-a.done:
 		default:
 			a.leave()
-			return &gaveUpError{ctx.Err(), maybeInTheLog}
+			return gaveUp(ctx.Err(), eventlog.MaybeInTheLog)
 		}
 	}
 	if a.err != nil {
@@ -127,7 +128,7 @@ func (l *Log) reserve(ctx context.Context, a *pending) error {
 	case l.open.Err() != nil:
 		return errClosed
 	}
-	return &gaveUpError{err, notInTheLog}
+	return gaveUp(err, eventlog.NotInTheLog)
 }
 
 // enqueue hands the parts to the writers of their partitions.
@@ -184,20 +185,6 @@ var (
 	errGone   = fmt.Errorf("%w: nobody waits for it", messages.ErrStopped)
 )
 
-// gaveUpError is an append that was not waited for any longer. It counts as
-// ErrStopped: what was not acknowledged may be sent again.
-type gaveUpError struct {
-	cause   error
-	outcome string
+func gaveUp(cause error, outcome string) error {
+	return &eventlog.GaveUpError{Cause: cause, WaitedAs: "to be written", Outcome: outcome}
 }
-
-const (
-	notInTheLog   = "it is not in the log"
-	maybeInTheLog = "it may come to be in the log"
-)
-
-func (e *gaveUpError) Error() string {
-	return fmt.Sprintf("%v while the frame waited to be written: %s", e.cause, e.outcome)
-}
-
-func (e *gaveUpError) Unwrap() []error { return []error{e.cause, messages.ErrStopped} }

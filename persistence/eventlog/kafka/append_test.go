@@ -17,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/crestdb/crest/messages"
+	"github.com/crestdb/crest/persistence/eventlog"
 )
 
 // written is a record as it stands in the topic.
@@ -378,7 +379,7 @@ func TestWhatWaitsIsBounded(t *testing.T) {
 	wg.Wait()
 	outside := 0
 	for range 20 {
-		if err := <-errs; strings.Contains(err.Error(), notInTheLog) {
+		if err := <-errs; strings.Contains(err.Error(), eventlog.NotInTheLog) {
 			outside++
 		}
 	}

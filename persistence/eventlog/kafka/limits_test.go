@@ -17,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/crestdb/crest/messages"
+	"github.com/crestdb/crest/persistence/eventlog"
 )
 
 // noisy is a block's worth of events that do not compress.
@@ -145,7 +146,7 @@ func TestAnAppendThatWaitsForRoomHoldsNothing(t *testing.T) {
 		err := l.Append(ctx, f, make(messages.Position, 4))
 		runtime.ReadMemStats(&after)
 		cancel()
-		if !errors.Is(err, messages.ErrStopped) || !strings.Contains(err.Error(), notInTheLog) {
+		if !errors.Is(err, messages.ErrStopped) || !strings.Contains(err.Error(), eventlog.NotInTheLog) {
 			t.Fatal(err)
 		}
 		if n := after.TotalAlloc - before.TotalAlloc; n > uint64(len(f.Blocks[0].Data)/2) {

@@ -22,21 +22,21 @@ func TestBatchesTooLargeForTheTopicAreHalved(t *testing.T) {
 	cfg.Compression = "none"
 	l := openLog(t, cfg)
 	l.cfg.MaxRecord = DefaultConfig().MaxRecord // as where the topic's settings are not shown
-	open, _ := gate(b)
+	open, reached := gate(b)
 	defer open()
 	const n = 40
 	var wg sync.WaitGroup
 	errs := make([]error, n+1)
-	for i := range n {
-		wg.Go(func() {
-			errs[i] = l.Append(t.Context(), frameOf(messages.Micros(i+1), 30, 0), make(messages.Position, 4))
-		})
+	appended := func(i, records int) {
+		errs[i] = l.Append(t.Context(), frameOf(messages.Micros(i+1), records, 0), make(messages.Position, 4))
 	}
-	// And one that no batch can have.
-	wg.Go(func() {
-		errs[n] = l.Append(t.Context(), frameOf(1000, 1000, 0), make(messages.Position, 4))
-	})
-	eventually(t, "all but one batch wait", func() bool { return queued(l, 0) >= n })
+	wg.Go(func() { appended(0, 30) })
+	<-reached // the first batch is this one alone; all others wait behind it
+	for i := range n - 1 {
+		wg.Go(func() { appended(i+1, 30) })
+	}
+	wg.Go(func() { appended(n, 1000) }) // and one that no batch can have
+	eventually(t, "all but the first wait", func() bool { return queued(l, 0) == n })
 	open()
 	wg.Wait()
 	for i, err := range errs[:n] {

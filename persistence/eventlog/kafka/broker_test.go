@@ -20,7 +20,22 @@ import (
 	"github.com/crestdb/crest/persistence/objectstore/faultstore"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(patient{m}) }
+
+// patient lets what ends behind the last test end.
+type patient struct{ *testing.M }
+
+func (p patient) Run() int {
+	code := p.M.Run()
+	for end := time.Now().Add(testTimeout); goleak.Find() != nil && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	return code
+}
+
+// testTimeout is how long anything is waited for that is to come: what is waited
+// for longer does not come.
+const testTimeout = time.Minute
 
 // broker is a Kafka in this process, whose connections can be cut.
 type broker struct {
@@ -63,7 +78,7 @@ func (wholeDecoder) Decode(_ *messages.Message, dst []byte) ([]byte, int, []mess
 
 func openLog(t *testing.T, cfg Config) *Log {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	l, err := Open(ctx, cfg)
 	if err != nil {
@@ -80,7 +95,7 @@ func openLog(t *testing.T, cfg Config) *Log {
 // refusedLog is the error of a log that cannot be opened.
 func refusedLog(t *testing.T, cfg Config) error {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	l, err := Open(ctx, cfg)
 	if err == nil {
@@ -88,6 +103,29 @@ func refusedLog(t *testing.T, cfg Config) error {
 		t.Fatal("it was opened")
 	}
 	return err
+}
+
+// givenUp is the error of a log that is opened until it says that it waits for
+// the brokers, if it does not end before.
+func givenUp(t *testing.T, cfg Config) error {
+	t.Helper()
+	text := new(lines)
+	cfg.Logger = text.logger()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() {
+		l, err := Open(ctx, cfg)
+		if err == nil {
+			l.Close()
+		}
+		ended <- err
+	}()
+	eventually(t, "it waits for the brokers", func() bool {
+		return len(ended) > 0 || text.count("the brokers are asked again until they answer") > 0
+	})
+	cancel()
+	return <-ended
 }
 
 // topicRecords are the records of a topic as another client library reads them,
@@ -105,7 +143,7 @@ func topicRecords(t *testing.T, b *broker, topic string) map[int32][]*kgo.Record
 		left += p.HighWatermark - p.LogStartOffset
 	}
 	all := map[int32][]*kgo.Record{}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	for left > 0 {
 		fetches := c.PollFetches(ctx)
@@ -122,9 +160,9 @@ func topicRecords(t *testing.T, b *broker, topic string) map[int32][]*kgo.Record
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(testTimeout); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within 20 s: %s", what)
+			t.Fatalf("not within %v: %s", testTimeout, what)
 		}
 	}
 }

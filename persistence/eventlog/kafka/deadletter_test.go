@@ -48,10 +48,12 @@ func poison(offset int64, events int) (*record, []messages.Refusal) {
 
 func settle(t *testing.T, l *Log) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
-	if err := l.Settle(ctx); err != nil {
-		t.Fatal(err)
+	for p := range messages.Partition(l.id.Partitions) {
+		if err := l.Settle(ctx, p); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -217,13 +219,15 @@ func TestDeadLettersDoNotHoldAPartitionUp(t *testing.T) {
 	l := openLog(t, cfg)
 	b.setDown(true)
 	value := bytes.Repeat([]byte("x"), 1<<20)
-	began := time.Now()
 	const n = 22 // of which 16 may wait
+	longest := time.Duration(0)
 	for offset := range int64(n) {
+		began := time.Now()
 		l.refuse(1, &record{offset: offset, value: value}, []messages.Refusal{{Reason: "too large"}})
+		longest = max(longest, time.Since(began))
 	}
-	if lasted := time.Since(began); lasted > letterTimeout-time.Second {
-		t.Errorf("it took %v", lasted)
+	if longest > letterTimeout-time.Second {
+		t.Errorf("one took %v", longest)
 	}
 	l.dead.mu.Lock()
 	waiting := l.dead.bytes

@@ -69,7 +69,7 @@ func TestAWriteThatIsGivenUpMakesNothingHealthy(t *testing.T) {
 func TestBrokersThatStayAwayAreNotFine(t *testing.T) {
 	b := newBroker(t)
 	cfg, text := writerConfig(b), new(lines)
-	cfg.GiveUp, cfg.Logger = time.Second, text.logger()
+	cfg.GiveUp, cfg.Logger = 3*time.Second, text.logger()
 	l := openLog(t, cfg)
 	mustAppend(t, l, frameOf(1, 1, 1))
 	b.setDown(true)

@@ -1,7 +1,6 @@
 package kafka
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -74,9 +73,7 @@ func TestWhyATopicCannotBeMadeIsTold(t *testing.T) {
 func TestBrokersThatDoNotAnswerAreToldOf(t *testing.T) {
 	b := newBroker(t)
 	b.setDown(true)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
-	_, err := Open(ctx, writerConfig(b))
+	err := givenUp(t, writerConfig(b))
 	if err == nil || !strings.Contains(err.Error(), "the brokers do not answer") || len(err.Error()) > 600 {
 		t.Error(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"strings"
@@ -140,17 +141,21 @@ func TestAnAppendThatWaitsForRoomHoldsNothing(t *testing.T) {
 		if !l.waiting.TryAcquire(cfg.MaxWaiting) {
 			t.Fatal("no room at the start")
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		err := l.Append(ctx, f, make(messages.Position, 4))
-		runtime.ReadMemStats(&after)
-		cancel()
-		if !errors.Is(err, messages.ErrStopped) || !strings.Contains(err.Error(), eventlog.NotInTheLog) {
-			t.Fatal(err)
+		least := uint64(math.MaxUint64) // what goes on in the background allocates too
+		for range 5 {
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			err := l.Append(ctx, f, make(messages.Position, 4))
+			runtime.ReadMemStats(&after)
+			cancel()
+			if !errors.Is(err, messages.ErrStopped) || !strings.Contains(err.Error(), eventlog.NotInTheLog) {
+				t.Fatal(err)
+			}
+			least = min(least, after.TotalAlloc-before.TotalAlloc)
 		}
-		if n := after.TotalAlloc - before.TotalAlloc; n > uint64(len(f.Blocks[0].Data)/2) {
-			t.Errorf("write %d: %d bytes allocated while %d waited", write, n, len(f.Blocks[0].Data))
+		if least > uint64(len(f.Blocks[0].Data)/2) {
+			t.Errorf("write %d: %d bytes allocated while %d waited", write, least, len(f.Blocks[0].Data))
 		}
 		l.waiting.Release(cfg.MaxWaiting)
 		mustAppend(t, l, f)

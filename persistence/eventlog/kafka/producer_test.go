@@ -88,7 +88,7 @@ func TestAProducersRepeatsAreThereOnce(t *testing.T) {
 
 func TestAProducerTellsWhetherAnythingWasWritten(t *testing.T) {
 	b := newBroker(t, kfake.SeedTopics(1, brokerTopic))
-	p := newTestProducer(t, b, func(c *Config) { c.GiveUp = 200 * time.Millisecond })
+	p := newTestProducer(t, b, func(c *Config) { c.GiveUp = time.Second })
 	if err := p.Write(t.Context(), keyed(0, 10)); err != nil {
 		t.Fatal(err)
 	}

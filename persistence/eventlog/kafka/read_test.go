@@ -187,14 +187,17 @@ func TestReadWaitsForTheEndOfATransaction(t *testing.T) {
 	}
 	produceLines(t, tx, 0, "a", "b")
 	l := openLog(t, readConfig(t, c))
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var b messages.Batch
-	if err := l.Read(ctx, 0, 0, &b); err != context.DeadlineExceeded {
+	read := make(chan error, 1)
+	go func() { read <- l.Read(ctx, 0, 0, &b) }()
+	eventually(t, "it is told that records wait for the end of a transaction", func() bool {
+		return !l.reading.parts[0].heldSince().IsZero()
+	})
+	cancel()
+	if err := <-read; err != context.Canceled {
 		t.Fatalf("read of an open transaction: %v, %d blocks", err, len(b.Blocks))
-	}
-	if l.reading.parts[0].heldSince().IsZero() {
-		t.Error("nothing tells that records wait for the end of a transaction")
 	}
 	if err := tx.EndTransaction(t.Context(), kgo.TryCommit); err != nil {
 		t.Fatal(err)
@@ -210,7 +213,7 @@ func TestReadWaitsForTheEndOfATransaction(t *testing.T) {
 func TestReadWakesUp(t *testing.T) {
 	c := readCluster(t, 1, appendTime, kfake.NumBrokers(1))
 	cfg := readConfig(t, c)
-	cfg.FetchWait = 20 * time.Second
+	cfg.FetchWait = 2 * testTimeout
 	l := openLog(t, cfg)
 	done := make(chan *haul)
 	go func() { done <- readTo(t, l, 0, 0, 1, 0) }()
@@ -221,8 +224,8 @@ func TestReadWakesUp(t *testing.T) {
 		if !slices.Equal(h.topics(), []string{"a"}) {
 			t.Errorf("read %v", h.topics())
 		}
-	case <-time.After(10 * time.Second):
-		t.Fatal("the reader has not heard of it in 10 s")
+	case <-time.After(testTimeout):
+		t.Fatalf("the reader has not heard of it in %v", testTimeout)
 	}
 }
 

@@ -158,7 +158,7 @@ func (h *haul) add(t *testing.T, b *messages.Batch) {
 // readTo reads a partition from an offset up to another.
 func readTo(t *testing.T, l *Log, p messages.Partition, from, to messages.Offset, maxBytes int) *haul {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	h, b := &haul{next: from}, &messages.Batch{MaxBytes: maxBytes}
 	for h.next < to {
@@ -176,7 +176,7 @@ func consume(t *testing.T, c *kfake.Cluster, p int32, from, to int64) []*kgo.Rec
 	k := foreignClient(t, c, kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{readTopic: {p: kgo.NewOffset().At(from)}}))
 	defer k.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	var all []*kgo.Record
 	for {

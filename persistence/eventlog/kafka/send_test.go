@@ -35,7 +35,7 @@ func TestPartitionsOfOneBrokerShareARequest(t *testing.T) {
 		return nil, nil, false
 	})
 	s := newSender(c, brokerTopic, m.leaders)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	var running, writers sync.WaitGroup
 	for p := range 16 {
 		writers.Go(func() {

@@ -50,10 +50,8 @@ func settle(t *testing.T, l *Log) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
-	for p := range messages.Partition(l.id.Partitions) {
-		if err := l.Settle(ctx, p); err != nil {
-			t.Fatal(err)
-		}
+	if err := l.Settle(ctx); err != nil {
+		t.Fatal(err)
 	}
 }
 

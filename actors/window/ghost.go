@@ -44,21 +44,6 @@ func (p *part) eachGhost(f func(id rowID)) {
 	}
 }
 
-// leaveGhosts takes a block of ghosts' counts out of the totals of windows
-// from … to−1.
-func (t *Table) leaveGhosts(b *block, from, to int) {
-	p := t.rows.own(b.page)
-	for i := range b.n {
-		r, n := p.at(rowID(b.place[i])), b.count[i]
-		r.leave(n, from, to)
-		f, forked := t.rows.owner(r)
-		f.leave(n, from, to)
-		if forked {
-			t.rows.forked(f).leave(n, from, to)
-		}
-	}
-}
-
 // ghostTotal is what a slice has of the parts' ghosts.
 func (t *Table) ghostTotal(s *slice, parts []part) (n uint64) {
 	ids := t.scratch.ids[:0]

@@ -54,10 +54,12 @@ func (t *Table) resolve(d *Delta, rows []DeltaRow, out *[resolveRows]resolved) {
 			}
 			if r.inRegion--; !t.rows.isPlain(r.inRegion, r.topic-1, rows[i].Region) {
 				r.inRegion = 0
+				continue
 			}
+			waited += t.rows.familyOf(r.inRegion).all
 		}
 	}
-	t.scratch.waited = waited // or the compiler leaves the reading of T rows out
+	t.scratch.waited = waited // or the compiler leaves the reading of totals out
 }
 
 // peek is the first id that may be a hash's, plus 1; 0: there is none.

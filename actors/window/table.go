@@ -51,6 +51,7 @@ type scratch struct {
 	sorter    sorter
 	slots     []int
 	waited    uint64 // see resolve
+	expiry    expiry
 }
 
 // New makes an empty table. Its clock stands at the epoch.
@@ -162,41 +163,5 @@ func (t *Table) expire(old *[windows]messages.Micros) {
 		if from < to {
 			t.subtract(s, from, to)
 		}
-	}
-}
-
-// subtract takes a slice out of the totals of windows from … to−1.
-func (t *Table) subtract(s *slice, from, to int) {
-	t.scratch.streams = s.streams(t.scratch.streams[:0], &t.scratch.sorter)
-	b := &t.scratch.block
-	for i := range t.scratch.streams {
-		w := &t.scratch.streams[i]
-		for _, more := w.page(); more; _, more = w.page() {
-			if w.read(b); b.n > 0 {
-				t.subtractBlock(b, from, to)
-			}
-		}
-	}
-}
-
-func (t *Table) subtractBlock(b *block, from, to int) {
-	if t.rows.pages[b.page].family == ghostFamily {
-		t.leaveGhosts(b, from, to)
-		return
-	}
-	p := t.rows.own(b.page)
-	f := t.rows.families[p.family]
-	var all, forked uint64
-	for i := range b.n {
-		r, n := p.at(rowID(b.place[i])), b.count[i]
-		r.leave(n, from, to)
-		all += n
-		if r.link != 0 {
-			forked += n
-		}
-	}
-	f.leave(all, from, to)
-	if forked > 0 && !f.child {
-		f.forked.leave(forked, from, to)
 	}
 }

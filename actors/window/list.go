@@ -3,6 +3,7 @@ package window
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 	"sort"
 )
 
@@ -48,7 +49,7 @@ type builder struct {
 	list
 	last   uint32 // page of the last block
 	blocks int
-	body   []byte // scratch
+	body   int // where the entries of the block at hand begin
 }
 
 // add appends the page's counts: those places whose bit is set.
@@ -56,36 +57,84 @@ func (b *builder) add(page uint32, s *pageSum) {
 	if s.set == [pageRows / 64]uint64{} {
 		return
 	}
-	body := b.body[:0]
+	b.begin(page)
 	before := -1
 	for w, word := range s.set {
 		for ; word != 0; word &= word - 1 {
 			place := w<<6 | bits.TrailingZeros64(word)
-			gap := uint64(place-before-1) << 1
+			b.data = appendEntry(b.data, place-before-1, s.count[place])
 			before = place
-			if c := s.count[place]; c == 1 {
-				body = binary.AppendUvarint(body, 1+(gap|1))
-			} else {
-				body = binary.AppendUvarint(body, 1+gap)
-				body = binary.AppendUvarint(body, c)
-			}
 			b.n++
 		}
 	}
+	b.end()
+}
+
+// addBlock appends a block's counts, if they are of ascending places, each once.
+func (b *builder) addBlock(from *block) bool {
+	for i := 1; i < from.n; i++ {
+		if from.place[i] <= from.place[i-1] {
+			return false
+		}
+	}
+	if from.n == 0 {
+		return true
+	}
+	b.begin(from.page)
+	before := -1
+	for i := range from.n {
+		place := int(from.place[i])
+		b.data = appendEntry(b.data, place-before-1, from.count[i])
+		before = place
+	}
+	b.n += from.n
+	b.end()
+	return true
+}
+
+// appendEntry appends an entry that stands gap places behind the next possible one.
+func appendEntry(data []byte, gap int, count uint64) []byte {
+	if count == 1 {
+		return appendUvarint(data, 1+uint64(gap<<1|1))
+	}
+	return appendUvarint(appendUvarint(data, 1+uint64(gap<<1)), count)
+}
+
+// begin appends a block's head, with a byte for the length of what follows.
+func (b *builder) begin(page uint32) {
 	if b.blocks%markEvery == 0 {
 		b.marks = append(b.marks, mark{b.last, page, uint32(len(b.data))})
 	}
-	b.data = binary.AppendUvarint(b.data, uint64(page-b.last))
-	b.data = binary.AppendUvarint(b.data, uint64(len(body)))
-	b.data = append(b.data, body...)
-	b.last, b.body = page, body
+	b.data = append(appendUvarint(b.data, uint64(page-b.last)), 0)
+	b.last, b.body = page, len(b.data)
 	b.blocks++
+}
+
+// end completes a block. Its length mostly takes the one byte that there is.
+func (b *builder) end() {
+	size := len(b.data) - b.body
+	if size < 0x80 {
+		b.data[b.body-1] = byte(size)
+		return
+	}
+	var length [binary.MaxVarintLen32]byte
+	n := binary.PutUvarint(length[:], uint64(size))
+	b.data = slices.Insert(b.data, b.body, length[1:n]...)
+	b.data[b.body-1] = length[0]
+}
+
+// appendUvarint is binary.AppendUvarint with a fast way through one byte.
+func appendUvarint(b []byte, v uint64) []byte {
+	if v < 0x80 {
+		return append(b, byte(v))
+	}
+	return binary.AppendUvarint(b, v)
 }
 
 // finish is the list, at its size.
 func (b *builder) finish() list {
 	l := list{data: append([]byte(nil), b.data...), marks: append([]mark(nil), b.marks...), n: b.n, dead: b.dead}
-	*b = builder{list: list{data: b.data[:0], marks: b.marks[:0]}, body: b.body[:0]}
+	*b = builder{list: list{data: b.data[:0], marks: b.marks[:0]}}
 	return l
 }
 

@@ -1,8 +1,10 @@
 package window
 
 import (
+	"bytes"
 	"encoding/binary"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -41,6 +43,33 @@ func readList(l *list) map[rowID]uint64 {
 	return counts
 }
 
+// copyList makes a list of another one's blocks.
+func copyList(t *testing.T, l *list) list {
+	var (
+		to builder
+		c  cursor
+		b  block
+	)
+	for c.start(l); !c.done; c.next() {
+		if c.read(&b); !to.addBlock(&b) {
+			t.Fatalf("block of page %d: said not to ascend", b.page)
+		}
+	}
+	return to.finish()
+}
+
+// TestABlockThatRepeatsAPlaceIsNotCopied: runs have blocks of that kind.
+func TestABlockThatRepeatsAPlaceIsNotCopied(t *testing.T) {
+	w := stream{run: []uint64{pack(256, 1), pack(256, math.MaxUint32), pack(257, 0), pack(258, 2)}}
+	var (
+		to builder
+		b  block
+	)
+	if w.read(&b); to.addBlock(&b) || len(to.data) > 0 {
+		t.Errorf("%d entries were copied", to.n)
+	}
+}
+
 // FuzzList encodes whatever rows and counts the input spells, reads them back,
 // and looks some of them up.
 func FuzzList(f *testing.F) {
@@ -71,6 +100,9 @@ func FuzzList(f *testing.F) {
 			if i%7 == 0 && l.count(id) != counts[id] {
 				t.Fatalf("row %d: looked up %d, want %d", id, l.count(id), counts[id])
 			}
+		}
+		if copied := copyList(t, &l); !bytes.Equal(copied.data, l.data) || !slices.Equal(copied.marks, l.marks) || copied.n != l.n {
+			t.Fatalf("block by block %v, by sums %v", copied, l)
 		}
 		// A cursor that skips meets every page that has rows.
 		var c cursor

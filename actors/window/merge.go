@@ -19,6 +19,7 @@ type merge struct {
 	sources []*slice        // being merged, neighbours in the timeline; none: idle
 	start   messages.Micros // of the slice they will be
 	walks   []stream
+	pages   []uint32 // of the walks' next blocks; noPage: there is none
 	build   builder
 	sum     pageSum
 	block   block
@@ -87,35 +88,76 @@ func (m *merge) begin(start messages.Micros, sources []*slice, by *sorter) {
 		s.sharedFrozen, s.sharedLate = s.sharedLate > 0, 0
 		m.walks = s.streams(m.walks, by)
 	}
+	m.pages = slices.Grow(m.pages[:0], len(m.walks))[:len(m.walks)]
+	for i := range m.walks {
+		m.advance(i)
+	}
+}
+
+// noPage is behind every page.
+const noPage = ^uint32(0)
+
+// advance notes where a walk stands.
+func (m *merge) advance(i int) {
+	page, more := m.walks[i].page()
+	if !more {
+		page = noPage
+	}
+	m.pages[i] = page
 }
 
 // step merges until the credit is spent; true: the list is complete.
 func (m *merge) step() (complete bool) {
 	for m.credit > 0 {
-		next, any := ^uint32(0), false
-		for i := range m.walks {
-			if page, more := m.walks[i].page(); more && page <= next {
-				next, any = page, true
+		next, walk, with := noPage, 0, 0 // the next page, a walk that has it, how many have it
+		for i, page := range m.pages {
+			switch {
+			case page < next:
+				next, walk, with = page, i, 1
+			case page == next:
+				with++
 			}
 		}
-		if !any {
+		if next == noPage {
 			return true
 		}
 		m.credit -= len(m.walks)
+		if with == 1 && m.copyBlock(walk) {
+			continue
+		}
 		for i := range m.walks {
-			w := &m.walks[i]
-			for page, more := w.page(); more && page == next; page, more = w.page() {
-				w.read(&m.block)
-				m.credit -= m.block.n
-				for j := range m.block.n {
-					m.sum.add(m.block.place[j], m.block.count[j])
-				}
+			for m.pages[i] == next {
+				m.walks[i].read(&m.block)
+				m.sumBlock()
+				m.advance(i)
 			}
 		}
 		m.build.add(next, &m.sum)
 		m.sum.reset()
 	}
 	return false
+}
+
+// copyBlock takes over the next block of a walk that alone has its page, as most
+// have where rows are many and counts few. If it has to be added up first, it is
+// left in the sum.
+func (m *merge) copyBlock(walk int) bool {
+	page := m.pages[walk]
+	m.walks[walk].read(&m.block)
+	if m.advance(walk); m.pages[walk] != page && m.build.addBlock(&m.block) {
+		m.credit -= m.block.n
+		return true
+	}
+	m.sumBlock()
+	return false
+}
+
+// sumBlock adds the block at hand up with those of its page before.
+func (m *merge) sumBlock() {
+	m.credit -= m.block.n
+	for i := range m.block.n {
+		m.sum.add(m.block.place[i], m.block.count[i])
+	}
 }
 
 // finishMerge puts the merged slice in its sources' place.

@@ -108,8 +108,18 @@ func grown(n int, tight bool) int {
 	if tight {
 		return min(pageRows, n+max(2, n/roomMost))
 	}
-	return min(pageRows, n+max(1, n/2))
+	for _, c := range capacities {
+		if c > n {
+			return c
+		}
+	}
+	return pageRows
 }
+
+// capacities are how many rows pages have room for, about half as many again from
+// one to the next, and such that what holds them is of a size that the allocator
+// has.
+var capacities = [...]int{2, 4, 8, 12, 18, 28, 42, 64, 96, 148, 212, pageRows}
 
 // setPlace gives the row that is stored at the i-th position a place.
 func (p *page) setPlace(i int, place uint8) {

@@ -16,8 +16,9 @@
 //	                  memory that everything takes
 //	crest/engine/...  the engine alone in this process, on one core, from
 //	                  encoded records: seven windows, four kinds of cells; the
-//	                  stream as it is, or coming again and again for -live at
-//	                  1,000,000, 200,000 and 58,000 events a second
+//	                  stream as it is (also on all cores), or coming again and
+//	                  again for -live at 1,000,000, 200,000 and 58,000 events a
+//	                  second
 //	redis/...         redis-server from PATH, pipelined ZINCRBY: the 20 keys that
 //	                  an event touches (five windows, four cells), the same with
 //	                  increments combined by the client, and one key

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"runtime"
 	"time"
 
 	"github.com/crestdb/crest/actors"
@@ -13,13 +14,14 @@ import (
 )
 
 // engineSubject is crest's engine without a gateway and a disk: what it takes
-// from encoded records to ranked windows, on one core.
+// from encoded records to ranked windows.
 type engineSubject struct {
 	// rate is how many events arrive per second, counted at their arrival; they
 	// come again and again until -live is over. 0: as in the stream.
 	rate  float64
 	keys  bool
 	tenth bool
+	cores bool // all there are, rather than one
 }
 
 // flushesPerSecond of a busy engine, at least.
@@ -41,8 +43,11 @@ func (s engineSubject) measure(ctx context.Context, t *trial) (*reading, error) 
 		layout.Loops = int(math.Ceil(s.rate * t.live.Seconds() / float64(t.events)))
 	}
 	log := t.tape.Log(layout)
-	r := &reading{}
-	return r, alone(func() error { return s.drive(ctx, t, log, memory, r) })
+	r, on := &reading{}, alone
+	if s.cores {
+		on = together
+	}
+	return r, on(func() error { return s.drive(ctx, t, log, memory, r) })
 }
 
 func (s engineSubject) drive(ctx context.Context, t *trial, log *tape.Log, memory int64, r *reading) error {
@@ -58,7 +63,8 @@ func (s engineSubject) drive(ctx context.Context, t *trial, log *tape.Log, memor
 		return err
 	}
 	r.paces(first, time.Since(start), bench.OwnCPU()-own, 0)
-	if err := together(func() error { return s.read(ctx, t, log, e, r) }); err != nil {
+	// Reads share a core with the counting only where there is no other.
+	if err := onCores(runtime.NumCPU(), func() error { return s.read(ctx, t, log, e, r) }); err != nil {
 		return err
 	}
 	if err := log.Count(ctx, e, log.Total()); err != nil {

@@ -132,8 +132,8 @@ func ratios(w io.Writer, results []result) error {
 const notes = `How to read it
 * events/s and CPU are of the first three quarters of the stream, sent as fast as they are taken until the last is counted; reads are
   timed behind those, on all cores, while events come at half of that subject's own rate. CPU is that of the server's process; of
-  crest/engine, map and count-min that of this process on one core, its garbage collection included. "client" is what making, sending
-  and reading replies took beside the server.
+  crest/engine, map and count-min that of this process on one core (…/cores: on all), its garbage collection included. "client" is what
+  making, sending and reading replies took beside the server.
 * crest counts seven windows (5m 10m 1h 24h 7d 30d all) that slide to the second of the events, over four kinds of cells, and states
   bounds. Redis here has five sets for each kind of cell and expires nothing: all five hold the whole stream. Expiry (a ZINCRBY with
   a negative increment for every event that leaves, or a set per slice and ZUNIONSTORE) would cost Redis at least as much again: this favours Redis.

@@ -29,6 +29,7 @@ var subjects = []subject{
 	{"crest/http/msgpack/keys", httpSubject{msgpack: true, keys: true}.measure},
 	{"crest/http/ndjson/tenth", httpSubject{tenth: true}.measure},
 	{"crest/engine/hour", engineSubject{}.measure},
+	{"crest/engine/hour/cores", engineSubject{cores: true}.measure},
 	{"crest/engine/hour/keys", engineSubject{keys: true}.measure},
 	{"crest/engine/1M", engineSubject{rate: 1_000_000}.measure},
 	{"crest/engine/200k", engineSubject{rate: 200_000}.measure},
@@ -132,15 +133,18 @@ func (c *config) prepare(ctx context.Context, chosen []subject) error {
 // alone runs f on one core, with the heap of whatever ran before swept, and
 // puts everything back.
 func alone(f func() error) error {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	debug.FreeOSMemory()
-	return f()
+	return onCores(1, f)
 }
 
-// together lets f have all cores again: reads share one with the counting only
-// where there is no other.
+// together is alone, on all cores.
 func together(f func() error) error {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.NumCPU()))
+	debug.FreeOSMemory()
+	return onCores(runtime.NumCPU(), f)
+}
+
+func onCores(n int, f func() error) error {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(n))
 	return f()
 }
 

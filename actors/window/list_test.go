@@ -70,6 +70,28 @@ func TestABlockThatRepeatsAPlaceIsNotCopied(t *testing.T) {
 	}
 }
 
+// TestARunWithMoreEntriesThanItsPageHasRows: the last row has two, so the first
+// block ascends, and yet is not all of its page.
+func TestARunWithMoreEntriesThanItsPageHasRows(t *testing.T) {
+	var run []uint64
+	want := make(map[rowID]uint64)
+	for id := rowID(pageRows); id < 2*pageRows; id++ {
+		run = append(run, pack(id, 7))
+		want[id] = 7
+	}
+	last := rowID(2*pageRows - 1)
+	run = append(run, pack(last, math.MaxUint32))
+	want[last] += math.MaxUint32
+	m := merge{credit: 1 << 20, walks: []stream{{run: run}}, pages: make([]uint32, 1)}
+	if m.advance(0); !m.step() {
+		t.Fatal("the merge is not complete")
+	}
+	l := m.build.finish()
+	if got := readList(&l); !maps.Equal(got, want) || l.count(last) != want[last] {
+		t.Errorf("row %d has %d, want %d; all: %v", last, l.count(last), want[last], got)
+	}
+}
+
 // FuzzList encodes whatever rows and counts the input spells, reads them back,
 // and looks some of them up.
 func FuzzList(f *testing.F) {

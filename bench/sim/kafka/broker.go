@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -28,9 +29,14 @@ const startTimeout = 2 * time.Minute
 // Broker is Kafka on a folder of its own. One goroutine starts and ends it.
 type Broker struct {
 	libs, dir string
+	id        int // its node.id, from 1
 	ports     ports
 	// proxy is the address that those who come through a proxy are sent to.
 	proxy string
+	// quorum are the controllers, itself among them, as Kafka wants to be told.
+	quorum   string
+	replicas int // brokers in its cluster
+	jvm      []string
 
 	cmd  *exec.Cmd     // nil while it is down
 	done chan struct{} // closed when the process is gone
@@ -40,29 +46,61 @@ type Broker struct {
 // New makes a broker's folder, formatted, in dir, with jars that Install has
 // fetched. It is not started yet.
 func New(ctx context.Context, libs, dir string) (*Broker, error) {
-	b := &Broker{libs: libs, dir: dir}
-	var proxy int
-	if err := freePorts(&b.ports.plain, &b.ports.proxied, &b.ports.secure, &b.ports.control, &proxy); err != nil {
+	brokers, err := newBrokers(libs, []string{dir}, alone)
+	if err != nil {
 		return nil, fmt.Errorf("new broker: %w", err)
 	}
-	b.proxy = loopback(proxy)
-	if err := b.writeCertificates(); err != nil {
+	if err := brokers[0].format(ctx, clusterID()); err != nil {
 		return nil, fmt.Errorf("new broker: %w", err)
+	}
+	return brokers[0], nil
+}
+
+// newBrokers are those of one cluster, one for each folder. They are not formatted
+// yet.
+func newBrokers(libs string, dirs, jvm []string) ([]*Broker, error) {
+	brokers, proxies := make([]*Broker, len(dirs)), make([]int, len(dirs))
+	var free []*int
+	for i, dir := range dirs {
+		b := &Broker{libs: libs, dir: dir, id: i + 1, replicas: len(dirs), jvm: jvm}
+		free = append(free, &b.ports.plain, &b.ports.proxied, &b.ports.secure, &b.ports.control, &proxies[i])
+		brokers[i] = b
+	}
+	if err := freePorts(free...); err != nil {
+		return nil, err
+	}
+	var voters []string
+	for _, b := range brokers {
+		voters = append(voters, fmt.Sprintf("%d@%s", b.id, loopback(b.ports.control)))
+	}
+	for i, b := range brokers {
+		b.proxy, b.quorum = loopback(proxies[i]), strings.Join(voters, ",")
+	}
+	return brokers, nil
+}
+
+// format fills the broker's folder.
+func (b *Broker) format(ctx context.Context, cluster string) error {
+	if err := b.writeCertificates(); err != nil {
+		return err
 	}
 	for name, text := range map[string]string{"server.properties": b.properties(), "log4j.properties": logging} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			return nil, fmt.Errorf("new broker: %w", err)
+		if err := os.WriteFile(filepath.Join(b.dir, name), []byte(text), 0o600); err != nil {
+			return err
 		}
 	}
-	args := []string{"format", "-t", clusterID(), "-c", filepath.Join(dir, "server.properties")}
+	args := []string{"format", "-t", cluster, "-c", filepath.Join(b.dir, "server.properties")}
 	for _, mechanism := range []string{"SCRAM-SHA-256", "SCRAM-SHA-512"} {
 		args = append(args, "--add-scram", fmt.Sprintf("%s=[name=%s,password=%s]", mechanism, User, Password))
 	}
 	if out, err := b.java(ctx, "kafka.tools.StorageTool", args...).CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("format the broker's folder: %w\n%s", err, out)
+		return fmt.Errorf("format the broker's folder: %w\n%s", err, out)
 	}
-	return b, nil
+	return nil
 }
+
+// ID is the broker's number in its cluster.
+func (b *Broker) ID() int32 { return int32(b.id) }
 
 // Addr is where it listens, HOST:PORT, as it advertises it.
 func (b *Broker) Addr() string { return loopback(b.ports.plain) }
@@ -175,11 +213,10 @@ func (b *Broker) Tool(ctx context.Context, class string, args ...string) *exec.C
 
 // java runs a class of Kafka's.
 func (b *Broker) java(ctx context.Context, class string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "java", append([]string{
-		"-Xmx512m", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:TieredStopAtLevel=4", "-Djava.awt.headless=true",
-		"-Dlog4j.configuration=file:" + filepath.Join(b.dir, "log4j.properties"),
+	cmd := exec.CommandContext(ctx, "java", append(append(slices.Clone(b.jvm), "-Djava.awt.headless=true",
+		"-Dlog4j.configuration=file:"+filepath.Join(b.dir, "log4j.properties"),
 		"-cp", filepath.Join(b.libs, "*"), class,
-	}, args...)...)
+	), args...)...)
 	cmd.Dir = b.dir
 	return cmd
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -12,7 +13,7 @@ const (
 	plain   = "PLAIN"      // for whoever just wants in, and the broker itself
 	proxied = "PROXIED"    // advertises a proxy's address
 	secure  = "SECURE"     // TLS, and SASL with any of the mechanisms below
-	control = "CONTROLLER" // of the quorum, which is the broker alone
+	control = "CONTROLLER" // of the quorum
 )
 
 // User and Password open the secure listener, with SASL PLAIN or SCRAM.
@@ -32,8 +33,8 @@ func (b *Broker) properties() string {
 	}
 	p := map[string]string{
 		"process.roles":             "broker,controller",
-		"node.id":                   "1",
-		"controller.quorum.voters":  fmt.Sprintf("1@127.0.0.1:%d", b.ports.control),
+		"node.id":                   strconv.Itoa(b.id),
+		"controller.quorum.voters":  b.quorum,
 		"controller.listener.names": control,
 		"listeners": fmt.Sprintf("%s://127.0.0.1:%d,%s://127.0.0.1:%d,%s://127.0.0.1:%d,%s://127.0.0.1:%d",
 			plain, b.ports.plain, proxied, b.ports.proxied, secure, b.ports.secure, control, b.ports.control),
@@ -51,9 +52,9 @@ func (b *Broker) properties() string {
 		"ssl.keystore.location":                               b.dir + "/broker.pem",
 
 		"auto.create.topics.enable":                "false",
-		"offsets.topic.replication.factor":         "1",
+		"offsets.topic.replication.factor":         strconv.Itoa(b.replicas),
 		"offsets.topic.num.partitions":             "2",
-		"transaction.state.log.replication.factor": "1",
+		"transaction.state.log.replication.factor": strconv.Itoa(b.replicas),
 		"transaction.state.log.min.isr":            "1",
 		"transaction.state.log.num.partitions":     "2",
 		"num.recovery.threads.per.data.dir":        "4",
@@ -64,12 +65,36 @@ func (b *Broker) properties() string {
 		"broker.session.timeout.ms":    "2500",
 		"broker.heartbeat.interval.ms": "500",
 	}
+	if b.replicas > 1 {
+		maps.Copy(p, replicated)
+	}
 	var text strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(p)) {
 		fmt.Fprintf(&text, "%s=%s\n", name, p[name])
 	}
 	return text.String()
 }
+
+// replicated are settings of brokers that are not alone. Who leads a partition
+// changes when a leader is gone, or when a test says so.
+var replicated = map[string]string{
+	"default.replication.factor":                "3",
+	"min.insync.replicas":                       "2",
+	"unclean.leader.election.enable":            "false",
+	"auto.leader.rebalance.enable":              "false",
+	"replica.lag.time.max.ms":                   "3000",
+	"replica.fetch.backoff.ms":                  "200",
+	"controller.quorum.fetch.timeout.ms":        "1500",
+	"controller.quorum.election.timeout.ms":     "500",
+	"controller.quorum.election.backoff.max.ms": "500",
+}
+
+// How Java runs a broker: one alone is measured, those of a cluster share a
+// machine and are started often.
+var (
+	alone = []string{"-Xmx512m", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:TieredStopAtLevel=4"}
+	oneOf = []string{"-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"}
+)
 
 // logging has the broker say that it has started, and what goes wrong.
 const logging = `log4j.rootLogger=WARN, out

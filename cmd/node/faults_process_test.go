@@ -151,7 +151,7 @@ func TestOpenFilesRunOut(t *testing.T) {
 	c := startChild(t)
 	sent := 0
 	ingest := func(c *client.Client) error {
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 		defer cancel()
 		_, err := c.Ingest(ctx, idBatch(sent, 10))
 		if err == nil {
@@ -196,7 +196,7 @@ func TestOpenFilesRunOut(t *testing.T) {
 		if _, err := c.Client.Snapshot(t.Context()); err == nil {
 			return false
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		late := newClient(t, c.addr)
 		defer late.Close()
@@ -240,14 +240,20 @@ func TestMemoryStaysWithinItsBound(t *testing.T) {
 	until := time.Now().Add(6 * time.Second)
 	var mu sync.Mutex
 	var accepted uint64
-	refused := 0
+	refused, snapshots := 0, 0
+	goesOn := func() bool { // longer where little gets done in that time
+		mu.Lock()
+		defer mu.Unlock()
+		now := time.Now()
+		return now.Before(until) || (accepted < 10_000 || snapshots < 2) && now.Before(until.Add(testTimeout))
+	}
 	var working sync.WaitGroup
 	for i := range senders {
 		working.Go(func() {
 			rng := rand.New(rand.NewPCG(seed, uint64(i)))
 			mine := newClient(t, c.addr)
 			defer mine.Close()
-			for n := 0; time.Now().Before(until); n++ {
+			for n := 0; goesOn(); n++ {
 				var b strings.Builder
 				for e := range 1000 {
 					fmt.Fprintf(&b, `{"topic":"topic-%d","category":"c%d","region":"r%d","event_id":"%d-%d-%d"}`+"\n",
@@ -268,12 +274,13 @@ func TestMemoryStaysWithinItsBound(t *testing.T) {
 			}
 		})
 	}
-	snapshots := 0
-	for time.Now().Before(until) {
+	for goesOn() {
 		if _, err := c.Client.Snapshot(t.Context()); err != nil {
 			t.Errorf("snapshot: %v", err)
 		}
+		mu.Lock()
 		snapshots++
+		mu.Unlock()
 	}
 	working.Wait()
 	await(t, "all counted", func() bool {

@@ -278,7 +278,7 @@ func TestATrimmedLogIsNotCountedWithoutItsSnapshots(t *testing.T) {
 		t.Helper()
 		n, err := newNode(context.Background(), cfg, ground)
 		if err == nil {
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 			defer cancel()
 			err = n.Run(ctx)
 		}

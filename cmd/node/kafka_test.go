@@ -139,7 +139,7 @@ func deadLetters(t *testing.T, c *kfake.Cluster) []*kgo.Record {
 		t.Fatal(err)
 	}
 	defer reader.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	return reader.PollFetches(ctx).Records()
 }

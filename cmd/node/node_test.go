@@ -14,7 +14,22 @@ import (
 	"github.com/crestdb/crest/messages"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(patient{m}) }
+
+// patient lets what ends behind the last test end.
+type patient struct{ *testing.M }
+
+func (p patient) Run() int {
+	code := p.M.Run()
+	for end := time.Now().Add(testTimeout); goleak.Find() != nil && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	return code
+}
+
+// testTimeout is how long anything is waited for that is to come: what is waited
+// for longer does not come.
+const testTimeout = time.Minute
 
 func testConfig(data string) Config {
 	c := DefaultConfig()
@@ -61,8 +76,8 @@ func runOn(t *testing.T, cfg Config, ground Ground) *running {
 	case <-n.Ready():
 	case err := <-done:
 		t.Fatalf("node ended: %v", err)
-	case <-time.After(20 * time.Second):
-		t.Fatal("node is not ready after 20 s")
+	case <-time.After(testTimeout):
+		t.Fatalf("node is not ready after %v", testTimeout)
 	}
 	return r
 }

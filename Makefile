@@ -35,8 +35,8 @@ demo: build
 
 test:
 	go vet ./...
-	go list ./... | grep -E '$(PURE)' | xargs go test -timeout 5m
-	go list ./... | grep -vE '$(PURE)' | xargs go test -race -timeout 5m
+	go list ./... | grep -E '$(PURE)' | xargs go test -timeout 10m
+	go list ./... | grep -vE '$(PURE)' | xargs go test -race -timeout 10m
 
 # What is behind the build tag e2e.
 E2E := ./bench/sim/kafka ./bench/sim

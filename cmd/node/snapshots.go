@@ -62,7 +62,7 @@ func takePartitions(ctx context.Context, core *Core) (*snapshots, error) {
 func (s *snapshots) Save(ctx context.Context, info messages.SnapshotInfo, write func(messages.PartWriter) error) error {
 	p := s.partitions[info.Partition]
 	if s.kafka != nil {
-		if err := s.kafka.Settle(ctx); err != nil {
+		if err := s.kafka.Settle(ctx, info.Partition); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	kafkago "github.com/segmentio/kafka-go"
+
 	"github.com/crestdb/crest/messages"
 )
 
@@ -18,7 +20,7 @@ const (
 	// straight to the file, or where there is none are dropped and logged.
 	maxLetters = 16 << 20
 	// letterTimeout is how long the topic is tried before the file takes over, and
-	// letterPause how long the file then goes on without asking the topic.
+	// letterPause how long it is then left alone.
 	letterTimeout = 5 * time.Second
 	letterPause   = 10 * time.Second
 )
@@ -64,14 +66,17 @@ type deadLetters struct {
 	client *client
 	topic  string // "": none
 	file   *letterFile
+	pause  time.Duration // letterPause
 	count  atomic.Uint64 // put aside since the start
 
 	mu       sync.Mutex
 	queue    []letter
 	bytes    int
-	added    uint64        // letters queued so far
-	written  uint64        // of those
-	progress chan struct{} // closed and replaced when written grows
+	added    uint64                        // letters queued so far
+	written  uint64                        // of those, in their order
+	last     map[messages.Partition]uint64 // the number, as added counts, of each partition's last letter
+	stuck    error                         // why letters wait, with no file to go to; nil: they do not
+	progress chan struct{}                 // closed and replaced when written grows, or letters are stuck
 	closed   bool
 
 	poke, done chan struct{} // poke has cap 1; done is closed when run has ended
@@ -94,11 +99,11 @@ func (c *Config) deadTopic() string {
 
 func newDeadLetters(cfg *Config, c *client) (*deadLetters, error) {
 	d := &deadLetters{
-		cfg: cfg, client: c, topic: cfg.deadTopic(),
+		cfg: cfg, client: c, topic: cfg.deadTopic(), pause: letterPause, last: map[messages.Partition]uint64{},
 		progress: make(chan struct{}), poke: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	if cfg.DeadFile != "" {
-		d.file = &letterFile{name: cfg.DeadFile, topic: cfg.Topic}
+		d.file = newLetterFile(cfg.DeadFile, cfg.Topic)
 	}
 	var err error
 	d.encoder, err = newBatchEncoder(cfg.Compression)
@@ -106,7 +111,7 @@ func newDeadLetters(cfg *Config, c *client) (*deadLetters, error) {
 }
 
 // refuse puts events of a record aside. It keeps nothing of r, and waits for
-// nothing but, at most, the file.
+// nothing but, at most, the file, and not for one that hangs.
 func (l *Log) refuse(p messages.Partition, r *record, refused []messages.Refusal) {
 	letters := make([]letter, 0, min(len(refused), lettersOfRecord+1))
 	own := r.clone()
@@ -140,7 +145,7 @@ func (r *record) clone() *record {
 	return own
 }
 
-// add queues the letters of one record, of so many events.
+// add queues the letters of one record, at least one, of so many events.
 func (d *deadLetters) add(letters []letter, events int) {
 	d.count.Add(uint64(events))
 	size := 0
@@ -158,6 +163,7 @@ func (d *deadLetters) add(letters []letter, events int) {
 		return
 	}
 	d.queue, d.bytes, d.added = append(d.queue, letters...), d.bytes+size, d.added+uint64(len(letters))
+	d.last[letters[0].partition] = d.added
 	d.mu.Unlock()
 	select {
 	case d.poke <- struct{}{}:
@@ -165,25 +171,39 @@ func (d *deadLetters) add(letters []letter, events int) {
 	}
 }
 
-// Settle waits until the dead letters of everything read so far are written. A
-// snapshot that is kept after it leaves none behind.
-func (l *Log) Settle(ctx context.Context) error {
-	d := l.dead
+// Settle waits until the dead letters of what was read of a partition so far are
+// written. A snapshot of it that is kept after it leaves none behind. An error is
+// ctx's, wraps messages.ErrStopped if the log was closed, or says why some wait
+// for their topic: with no file to go to that may be for long, and nobody is to
+// wait with them.
+func (l *Log) Settle(ctx context.Context, p messages.Partition) error {
+	if err := l.dead.settle(ctx, p); err != nil {
+		return fmt.Errorf("settle dead letters: %w", err)
+	}
+	return nil
+}
+
+func (d *deadLetters) settle(ctx context.Context, p messages.Partition) error {
 	d.mu.Lock()
-	want := d.added
-	for d.written < want {
+	defer d.mu.Unlock()
+	for want := d.last[p]; d.written < want; {
+		if d.stuck != nil {
+			return fmt.Errorf("they wait for topic %s: %w", d.topic, d.stuck)
+		}
 		progress := d.progress
 		d.mu.Unlock()
+		var err error
 		select {
 		case <-progress:
 		case <-d.done:
-			return fmt.Errorf("settle dead letters: %w", errClosed)
+			err = errClosed
 		case <-ctx.Done():
-			return fmt.Errorf("settle dead letters: %w", ctx.Err())
+			err = ctx.Err()
 		}
-		d.mu.Lock()
+		if d.mu.Lock(); err != nil {
+			return err
+		}
 	}
-	d.mu.Unlock()
 	return nil
 }
 
@@ -200,12 +220,17 @@ func (d *deadLetters) run(tries context.Context) {
 			continue
 		}
 		d.write(tries, batch)
-		d.mu.Lock()
-		d.written += uint64(len(batch))
-		close(d.progress)
-		d.progress = make(chan struct{})
-		d.mu.Unlock()
+		d.move(len(batch), nil)
 	}
+}
+
+// move accounts for letters that are written, or for the error that keeps them.
+func (d *deadLetters) move(written int, stuck error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.written, d.stuck = d.written+uint64(written), stuck
+	close(d.progress)
+	d.progress = make(chan struct{})
 }
 
 // finish writes what waits and ends run.
@@ -238,6 +263,7 @@ func (d *deadLetters) take() (batch []letter, closed bool) {
 	return batch, d.closed
 }
 
+// write returns when the batch is in the topic, in the file, or given up.
 func (d *deadLetters) write(tries context.Context, batch []letter) {
 	if d.topic == "" {
 		d.toFile(batch, nil)
@@ -256,24 +282,33 @@ func (d *deadLetters) write(tries context.Context, batch []letter) {
 				d.cfg.Logger.Info("kafka: dead letters go to their topic again", "topic", d.topic)
 			}
 			return
-		case verdict(err) == outcomeTooLarge && len(batch) > 1:
+		case ofTheLetters(err) && len(batch) > 1:
 			d.write(tries, batch[:len(batch)/2])
 			d.write(tries, batch[len(batch)/2:])
 			return
-		case verdict(err) == outcomeTooLarge, tries.Err() != nil, d.file != nil:
-			if verdict(err) != outcomeTooLarge {
-				d.down = time.Now().Add(letterPause)
-			}
+		case ofTheLetters(err):
+			d.toFile(batch, err) // its neighbours go to the topic
+			return
+		}
+		d.down = time.Now().Add(d.pause)
+		if tries.Err() != nil || d.file != nil {
 			d.toFile(batch, err)
 			return
 		}
 		// There is nowhere else: they wait, and add drops what comes too much.
-		d.cfg.Logger.Warn("kafka: dead letters wait for their topic", "topic", d.topic, "error", brief(err))
+		d.cfg.Logger.Warn("kafka: dead letters wait for their topic, and snapshots of their partitions with them", "topic", d.topic, "error", brief(err))
+		d.move(0, brief(err))
 		select {
-		case <-time.After(letterPause):
+		case <-time.After(d.pause):
 		case <-tries.Done():
 		}
 	}
+}
+
+// ofTheLetters tells an error of what is in a batch from one of the topic: another
+// batch may be written.
+func ofTheLetters(err error) bool {
+	return verdict(err) == outcomeTooLarge || errors.Is(err, kafkago.InvalidRecord) || errors.Is(err, kafkago.InvalidTimestamp)
 }
 
 // toTopic writes the batch to the topic, in letterTimeout.

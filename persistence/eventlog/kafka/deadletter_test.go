@@ -50,8 +50,10 @@ func settle(t *testing.T, l *Log) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
-	if err := l.Settle(ctx); err != nil {
-		t.Fatal(err)
+	for p := range messages.Partition(l.id.Partitions) {
+		if err := l.Settle(ctx, p); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -2,20 +2,34 @@ package kafka
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
-	"sync"
+	"sync/atomic"
+	"time"
 	"unicode/utf8"
 )
 
 // letterFile is a file of dead letters, a line of JSON each. It is made when the
 // first one comes.
 type letterFile struct {
-	name  string
-	topic string // where they came from
+	name     string
+	topic    string        // where they came from
+	patience time.Duration // filePatience
 
-	mu   sync.Mutex
-	file *os.File
+	began   atomic.Int64  // when the write under way began, in nanoseconds since 1970; 0: none is
+	writing chan struct{} // cap 1: held by the write under way, which owns file
+	file    *os.File
+}
+
+// filePatience is how long a write to the file may take before nobody waits for it
+// any more: a disk that hangs must not hold partitions up, nor the end.
+const filePatience = 5 * time.Second
+
+var errFileHangs = errors.New("the disk does not answer")
+
+func newLetterFile(name, topic string) *letterFile {
+	return &letterFile{name: name, topic: topic, patience: filePatience, writing: make(chan struct{}, 1)}
 }
 
 // letterLine is a line of it. Key and KeyBase64 are alternatives, and so are Value
@@ -63,9 +77,46 @@ func textOr(b []byte) (text string, bytes []byte) {
 	return "", b
 }
 
-// append writes letters and returns when they are on the disk.
+// append writes letters and returns when they are on the disk. errFileHangs: they
+// may be written still, or not; while the disk hangs that is said at once.
 func (f *letterFile) append(batch []letter) error {
-	var lines []byte
+	lines, err := f.lines(batch)
+	if err != nil {
+		return err
+	}
+	return f.do(func() error { return f.write(lines) })
+}
+
+// do calls what owns the file, one at a time, and waits no longer than patience for
+// it or for the one before.
+func (f *letterFile) do(what func() error) error {
+	if began := f.began.Load(); began != 0 && time.Now().UnixNano()-began > int64(f.patience) {
+		return errFileHangs
+	}
+	patience := time.NewTimer(f.patience)
+	defer patience.Stop()
+	select {
+	case f.writing <- struct{}{}:
+	case <-patience.C:
+		return errFileHangs
+	}
+	f.began.Store(time.Now().UnixNano())
+	done := make(chan error, 1)
+	go func() { // which a disk that hangs keeps
+		err := what()
+		f.began.Store(0)
+		<-f.writing
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-patience.C:
+		return errFileHangs
+	}
+}
+
+func (f *letterFile) lines(batch []letter) (lines []byte, err error) {
 	for i := range batch {
 		at := &batch[i]
 		line := letterLine{Topic: f.topic, Partition: uint32(at.partition), Offset: at.offset, Index: at.index, Reason: at.reason}
@@ -79,12 +130,14 @@ func (f *letterFile) append(batch []letter) error {
 		}
 		b, err := json.Marshal(line)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		lines = append(append(lines, b...), '\n')
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	return lines, nil
+}
+
+func (f *letterFile) write(lines []byte) error {
 	if f.file == nil {
 		file, err := os.OpenFile(f.name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 		if err != nil {
@@ -103,14 +156,15 @@ func (f *letterFile) close() error {
 	if f == nil {
 		return nil
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.file == nil {
-		return nil
-	}
-	file := f.file
-	f.file = nil
-	if err := file.Close(); err != nil {
+	err := f.do(func() error {
+		if f.file == nil {
+			return nil
+		}
+		file := f.file
+		f.file = nil
+		return file.Close()
+	})
+	if err != nil {
 		return fmt.Errorf("close the dead letters: %w", err)
 	}
 	return nil

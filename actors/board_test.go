@@ -71,7 +71,7 @@ func TestIdleBoardsEnd(t *testing.T) {
 		if _, err := r.Board(r.ctx(), &messages.BoardQuery{Window: messages.Window1h, K: 10}); err != nil {
 			t.Fatal(err)
 		}
-		for deadline := time.Now().Add(5 * time.Second); ; {
+		for deadline := time.Now().Add(testTimeout); ; {
 			status, err := r.Status(r.ctx())
 			if err != nil {
 				t.Fatal(err)
@@ -80,7 +80,7 @@ func TestIdleBoardsEnd(t *testing.T) {
 				break
 			}
 			if time.Now().After(deadline) {
-				t.Fatal("a board that nobody asks for is still there after 5 s")
+				t.Fatalf("a board that nobody asks for is still there after %v", testTimeout)
 			}
 			time.Sleep(time.Millisecond)
 		}

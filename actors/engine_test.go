@@ -18,6 +18,11 @@ import (
 
 func TestEngineAnswersWhatWasCounted(t *testing.T) {
 	defer goleak.VerifyNone(t)
+	defer func() { // what ends behind the engine ends before
+		for end := time.Now().Add(testTimeout); goleak.Find() != nil && time.Now().Before(end); {
+			time.Sleep(time.Millisecond)
+		}
+	}()
 	t.Run("", func(t *testing.T) {
 		r := newRig(t, messages.ClockWall, nil)
 		pos := r.send(event("a", "music", "IN", 3), event("b", "music", "US", 5), event("c", "news", "", 1), event("a", "music", "US", 4))
@@ -94,7 +99,7 @@ func TestBoardsReferToOneMoment(t *testing.T) {
 		}
 	})
 	for range 50 {
-		answer, err := r.system.ask(r.merger, asked{&topQuestion{window.TopAsk{Window: messages.Window24h, K: 100}}, time.Now().Add(askTimeout)}, askTimeout)
+		answer, err := r.system.ask(r.merger, asked{&topQuestion{window.TopAsk{Window: messages.Window24h, K: 100}}, time.Now().Add(testTimeout)}, testTimeout)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -132,7 +132,8 @@ func TestFreezingCopiesNoIDs(t *testing.T) {
 	}
 	var least time.Duration
 	var bytes uint64 // the least; what goes on in the background allocates too
-	for i := range 10 {
+	// More tries on a machine that has other work.
+	for i := 0; i < 10 || least > time.Millisecond && i < 1000; i++ {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		begun := time.Now()

@@ -15,19 +15,21 @@ import (
 // stuck is a core that answers slowly.
 type stuck struct {
 	Core
-	gate chan struct{}
+	entered chan struct{} // a value for each question that is at work
+	gate    chan struct{} // a value lets one on
 }
 
 func (s stuck) Top(q *window.TopAsk) *rank.Part {
+	s.entered <- struct{}{}
 	<-s.gate
 	return s.Core.Top(q)
 }
 
 func TestQuestionsNobodyWaitsForAreDropped(t *testing.T) {
-	gate := make(chan struct{})
+	entered, gate := make(chan struct{}, 1000), make(chan struct{})
 	h := func([]byte) uint64 { return 0 }
 	r := newRig(t, messages.ClockWall, func(c *Config) {
-		c.NewCore = func() Core { return stuck{window.New(window.Config{Hash: h}), gate} }
+		c.NewCore = func() Core { return stuck{window.New(window.Config{Hash: h}), entered, gate} }
 	})
 	ask := func(i int) {
 		q := &topQuestion{window.TopAsk{Window: messages.Window(10+i) * messages.Window(messages.Second), K: 10}}
@@ -35,6 +37,15 @@ func TestQuestionsNobodyWaitsForAreDropped(t *testing.T) {
 		if !errors.Is(err, errNoAnswer) {
 			t.Errorf("question %d: %v", i, err)
 		}
+	}
+	first := make(chan error, 1)
+	go func() {
+		q := &topQuestion{window.TopAsk{Window: messages.Window1h, K: 10}}
+		_, err := r.system.ask(r.merger, asked{question: q, deadline: time.Now().Add(testTimeout)}, testTimeout)
+		first <- err
+	}()
+	for range r.id.Partitions {
+		<-entered
 	}
 	var wg sync.WaitGroup
 	for i := range 50 {
@@ -45,6 +56,9 @@ func TestQuestionsNobodyWaitsForAreDropped(t *testing.T) {
 	// gate lets only one pass in each.
 	for range r.id.Partitions {
 		gate <- struct{}{}
+	}
+	if err := <-first; err != nil {
+		t.Errorf("the one that was at work: %v", err)
 	}
 	if err := r.Await(r.ctx(), r.send(event("t", "", "", 1))); err != nil {
 		t.Fatal(err)

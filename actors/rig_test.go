@@ -50,8 +50,12 @@ func (r *rig) start(change func(*Config)) {
 	}
 }
 
+// testTimeout is how long anything is waited for that is to come: what is waited
+// for longer does not come.
+const testTimeout = time.Minute
+
 func (r *rig) ctx() context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
 	r.t.Cleanup(cancel)
 	return ctx
 }

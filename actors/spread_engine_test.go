@@ -57,7 +57,7 @@ func TestSpreadAnswersAreTrueOfWhatTheyCounted(t *testing.T) {
 			// So few rows are listed that topics have to be asked for by name.
 			q := newSpreadTop(window.TopAsk{Window: messages.Window24h, K: 10}, r.id.Partitions)
 			q.depth = 11
-			answer, err := r.system.ask(r.merger, asked{q, time.Now().Add(askTimeout)}, askTimeout)
+			answer, err := r.system.ask(r.merger, asked{q, time.Now().Add(testTimeout)}, testTimeout)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -114,7 +114,7 @@ func TestSpreadAnswersAreOfOneState(t *testing.T) {
 	q.depth, q.most = 1, 1
 	answers := make(chan any, 1)
 	go func() {
-		answer, err := r.system.ask(r.merger, asked{q, time.Now().Add(askTimeout)}, askTimeout)
+		answer, err := r.system.ask(r.merger, asked{q, time.Now().Add(testTimeout)}, testTimeout)
 		if err != nil {
 			answer = err
 		}

@@ -164,7 +164,7 @@ func TestSecondSignalEndsTheNodeAtOnce(t *testing.T) {
 	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	if code := exitCode(t, c.Wait()); code != 1 || time.Since(began) > 3*time.Second {
+	if code := exitCode(t, c.Wait()); code != 1 || time.Since(began) > 8*time.Second { // a drain would take 10 s
 		t.Errorf("exit code %d after %v", code, time.Since(began))
 	}
 }
@@ -175,6 +175,16 @@ type fakeServer struct {
 	mu     sync.Mutex
 	bodies map[string]string // by key
 	lines  map[string]int
+	left   int           // requests until came is closed
+	came   chan struct{} // nil: nobody waits
+}
+
+// after is closed when n more requests have come.
+func (f *fakeServer) after(n int) <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.left, f.came = n, make(chan struct{})
+	return f.came
 }
 
 func (f *fakeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -194,6 +204,9 @@ func (f *fakeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		for line := range strings.Lines(string(body)) {
 			f.lines[line]++
 		}
+	}
+	if f.left--; f.left == 0 {
+		close(f.came)
 	}
 	f.mu.Unlock()
 	if seen && earlier != string(body) {
@@ -226,9 +239,21 @@ func TestIngestKilledAndRepeatedCountsEveryEventOnce(t *testing.T) {
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
-		timer := time.AfterFunc(time.Duration(15+rng.IntN(60))*time.Millisecond, func() { _ = c.Process.Kill() })
-		err := c.Wait()
-		timer.Stop()
+		ended := make(chan error, 1)
+		go func() { ended <- c.Wait() }()
+		// After some requests; or at any moment, which may be before the first.
+		came, moment := fake.after(1+rng.IntN(40)), (<-chan time.Time)(nil)
+		if kills%4 == 3 {
+			came, moment = nil, time.After(time.Duration(15+rng.IntN(60))*time.Millisecond)
+		}
+		select {
+		case <-came:
+		case <-moment:
+		case err := <-ended:
+			ended <- err
+		}
+		_ = c.Process.Kill() // if it has not ended
+		err := <-ended
 		if err == nil {
 			break
 		}

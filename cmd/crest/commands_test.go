@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -45,6 +46,47 @@ func soon(t *testing.T, text string, args ...string) {
 		}
 		return nil
 	})
+}
+
+// background is a command line that runs until it is stopped.
+type background struct {
+	out, err *lockedBuffer
+	cancel   context.CancelFunc
+	ended    chan int
+}
+
+func inBackground(t *testing.T, args ...string) *background {
+	ctx, cancel := context.WithCancel(t.Context())
+	r := &background{&lockedBuffer{}, &lockedBuffer{}, cancel, make(chan int, 1)}
+	go func() { r.ended <- run(ctx, args, world{in: strings.NewReader(""), out: r.out, err: r.err}) }()
+	return r
+}
+
+// says waits until it has said all the texts.
+func (r *background) says(t *testing.T, texts ...string) {
+	t.Helper()
+	eventually(t, func() error {
+		said := r.out.String() + r.err.String()
+		for _, text := range texts {
+			if !strings.Contains(said, text) {
+				return &missing{text, said}
+			}
+		}
+		return nil
+	})
+}
+
+// stop does what SIGTERM does, and waits for the end.
+func (r *background) stop(t *testing.T) outcome {
+	t.Helper()
+	r.cancel()
+	select {
+	case code := <-r.ended:
+		return outcome{code, r.out.String(), r.err.String()}
+	case <-time.After(time.Minute):
+		t.Fatal("it does not end")
+		return outcome{}
+	}
 }
 
 const eventsCSV = `topic,timestamp,count,region,category
@@ -180,8 +222,10 @@ func TestReplay(t *testing.T) {
 func TestDemo(t *testing.T) {
 	temporary := t.TempDir()
 	t.Setenv("TMPDIR", temporary)
-	got := crest(t, "demo", "--for", "3s", "--rate", "2000", "--http", "127.0.0.1:0")
-	got.want(t, 0, "crest demo at http://127.0.0.1:", "events/s", "visible in", "viral now", "top 10 · last 5m", "sent ")
+	r := inBackground(t, "demo", "--rate", "2000", "--http", "127.0.0.1:0")
+	r.says(t, "crest demo at http://127.0.0.1:", "events/s", "visible in", "viral now", "top 10 · last 5m")
+	got := r.stop(t)
+	got.want(t, 0, "sent ")
 	if strings.Contains(got.out, "\x1b") {
 		t.Error("escape sequences where there is no terminal")
 	}

@@ -39,7 +39,7 @@ func records(t *testing.T, addr string, want int) []*kgo.Record {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var all []*kgo.Record
 	for len(all) < want && ctx.Err() == nil {
@@ -294,11 +294,7 @@ func TestSnapshotsOfATopicAreRestored(t *testing.T) {
 }
 
 func TestSigtermWhileBrokersDoNotAnswerEndsTheStart(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-	defer cancel()
-	began := time.Now()
-	crestIn(ctx, "", nil, "serve", "--data", t.TempDir(), "--http", "127.0.0.1:0", "--log", "kafka://127.0.0.1:1/events").want(t, 0, "127.0.0.1:1", "stopped before")
-	if took := time.Since(began); took > 10*time.Second {
-		t.Errorf("it took %v", took)
-	}
+	r := inBackground(t, "serve", "--data", t.TempDir(), "--http", "127.0.0.1:0", "--log", "kafka://127.0.0.1:1/events")
+	r.says(t, "127.0.0.1:1")
+	r.stop(t).want(t, 0, "stopped before")
 }

@@ -323,7 +323,7 @@ func serveNode(t *testing.T, data string, args ...string) *running {
 // eventually waits for a condition.
 func eventually(t *testing.T, ok func() error) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {

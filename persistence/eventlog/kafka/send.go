@@ -48,6 +48,8 @@ type sending struct {
 	deadline  time.Time // it is not sent after it
 	done      chan sent // cap 1
 	gone      atomic.Bool
+	// first is why it was sent again, to another leader; nil: it was not.
+	first error
 }
 
 // sent is what became of it; base is the offset of its first record.
@@ -70,19 +72,24 @@ func (s *sender) send(ctx context.Context, p messages.Partition, batch []byte) (
 		deadline = time.Now().Add(tryTimeout)
 	}
 	one := &sending{partition: int32(p), batch: batch, deadline: deadline, done: make(chan sent, 1)}
-	s.mu.Lock()
-	s.waiting = append(s.waiting, one)
-	s.mu.Unlock()
-	select {
-	case s.poke <- struct{}{}:
-	default: // it knows already
-	}
+	s.queue(one)
 	select {
 	case r := <-one.done:
 		return r.base, r.err
 	case <-ctx.Done():
 		one.gone.Store(true)
 		return 0, ctx.Err()
+	}
+}
+
+// queue has a batch sent with the next request to its leader.
+func (s *sender) queue(one *sending) {
+	s.mu.Lock()
+	s.waiting = append(s.waiting, one)
+	s.mu.Unlock()
+	select {
+	case s.poke <- struct{}{}:
+	default: // it knows already
 	}
 }
 
@@ -142,10 +149,18 @@ func (s *sender) take() (groups []*sendingGroup) {
 	return groups
 }
 
-// exchange sends one request and tells each batch what became of it.
+// exchange sends one request and tells each batch what became of it. One that may
+// be tried again, and has another leader by now, goes there first: its writer would
+// pause, and it was asked for as long as there was no leader.
 func (s *sender) exchange(ctx context.Context, leader int32, list []*sending) {
 	results, err := s.ask(ctx, leader, list)
 	stale := err != nil
+	if err != nil {
+		results = make([]sent, len(list))
+		for i := range results {
+			results[i].err = err
+		}
+	}
 	for i := range results {
 		stale = stale || verdict(results[i].err) == outcomeUnknown
 	}
@@ -153,13 +168,26 @@ func (s *sender) exchange(ctx context.Context, leader int32, list []*sending) {
 		// Before they are tried again: the leader may be another one by now.
 		s.learn(ctx)
 	}
+	leaders := *s.leaders.Load()
 	for i, one := range list {
-		if err != nil {
-			one.done <- sent{err: err}
+		r := results[i]
+		switch {
+		case r.err == nil:
+		case one.first != nil:
+			// A refusal would say that it was not written; the first try may have.
+			r.err = one.first
+		case verdict(r.err) == outcomeUnknown && moved(leaders, one.partition, leader):
+			one.first = r.err
+			s.queue(one)
 			continue
 		}
-		one.done <- results[i]
+		one.done <- r
 	}
+}
+
+// moved tells whether a partition has a leader, and another one than was asked.
+func moved(leaders []int32, p, asked int32) bool {
+	return int(p) < len(leaders) && leaders[p] >= 0 && leaders[p] != asked
 }
 
 func (s *sender) ask(ctx context.Context, leader int32, list []*sending) ([]sent, error) {

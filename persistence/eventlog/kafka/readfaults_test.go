@@ -281,11 +281,18 @@ func TestReadByIDOfATopicMadeAgain(t *testing.T) {
 	}
 }
 
-// damageFetches answers fetches with a damaged batch, times times.
-func damageFetches(t *testing.T, c *kfake.Cluster, batch []byte, times int) *atomic.Int32 {
+// damageFetches answers fetches with batches that are all damaged, times times.
+func damageFetches(t *testing.T, c *kfake.Cluster, batches []byte, times int) *atomic.Int32 {
 	t.Helper()
-	bad := slices.Clone(batch)
-	bad[len(bad)-3] ^= 1
+	bad := slices.Clone(batches)
+	for rest := bad; len(rest) > 0; {
+		_, next, err := nextBatch(rest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rest[len(rest)-len(next)-3] ^= 1
+		rest = next
+	}
 	n := new(atomic.Int32)
 	c.ControlKey(int16(kmsg.Fetch), func(kreq kmsg.Request) (kmsg.Response, error, bool) {
 		c.KeepControl()

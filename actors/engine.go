@@ -157,8 +157,8 @@ func New(cfg Config) (*Engine, error) {
 		return nil, fmt.Errorf("start engine: %w", err)
 	}
 	if cfg.Snapshots != nil {
-		e.snapshots = newSnapshotter(e)
 		ctx, cancel := context.WithCancel(context.Background())
+		e.snapshots = newSnapshotter(ctx, e)
 		done := make(chan struct{})
 		go func() {
 			defer close(done)

@@ -66,6 +66,7 @@ type snapshotter struct {
 	shards   []address
 	ready    func() bool // the partitions that run have been replayed
 	logger   *slog.Logger
+	open     context.Context // ends when the engine begins to close
 
 	one chan struct{} // held while a snapshot is taken
 
@@ -86,8 +87,9 @@ type savedState struct {
 	again  time.Time // when it is tried again, if it has
 }
 
-func newSnapshotter(e *Engine) *snapshotter {
+func newSnapshotter(open context.Context, e *Engine) *snapshotter {
 	s := &snapshotter{
+		open:     open,
 		store:    e.cfg.Snapshots,
 		policy:   e.cfg.SnapshotPolicy,
 		system:   e.system,
@@ -276,6 +278,24 @@ func (s *snapshotter) all(ctx context.Context) ([]messages.Snapshot, error) {
 	return taken, errors.Join(errs...)
 }
 
+// whileOpen takes snapshots with a context that ends with the engine, too: no actor
+// answers any more then. The error wraps messages.ErrStopped.
+func (s *snapshotter) whileOpen(ctx context.Context, take func(context.Context) ([]messages.Snapshot, error)) ([]messages.Snapshot, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.open, cancel)()
+	if s.open.Err() != nil {
+		return nil, errClosed
+	}
+	taken, err := take(ctx)
+	if err != nil && s.open.Err() != nil {
+		err = fmt.Errorf("%w: %w", errClosed, err)
+	}
+	return taken, err
+}
+
+var errClosed = fmt.Errorf("%w: the engine is closed", messages.ErrStopped)
+
 // state is what became of the snapshots, applied being how far everything is.
 func (s *snapshotter) state(applied messages.Position) messages.SnapshotStatus {
 	s.mu.Lock()
@@ -293,11 +313,16 @@ func (s *snapshotter) state(applied messages.Position) messages.SnapshotStatus {
 
 // Snapshot takes a snapshot of every partition that has something new since its
 // last, of everything that is in the log now, and returns when they are durable.
-// messages.ErrNotReady without a place to keep them.
+// messages.ErrNotReady without a place to keep them, messages.ErrStopped if the
+// engine is closed meanwhile.
 func (e *Engine) Snapshot(ctx context.Context) ([]messages.Snapshot, error) {
 	if e.snapshots == nil {
 		return nil, fmt.Errorf("%w: this node keeps no snapshots", messages.ErrNotReady)
 	}
+	return e.snapshots.whileOpen(ctx, e.snapshot)
+}
+
+func (e *Engine) snapshot(ctx context.Context) ([]messages.Snapshot, error) {
 	if err := e.Ready(); err != nil {
 		return nil, err
 	}

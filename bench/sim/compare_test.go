@@ -193,7 +193,7 @@ func (c *comparison) ledger(ctx context.Context) {
 // atRest waits until all that is in the log is counted.
 func (c *comparison) atRest(ctx context.Context) api.PartitionLedger {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	for {
 		l, err := c.client.Ledger(ctx)

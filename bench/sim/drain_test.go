@@ -43,7 +43,7 @@ func TestDrain(t *testing.T) {
 // TestOneNodePerFolder: a second node on the same folder does not start, says
 // why, and leaves the first one alone.
 func TestOneNodePerFolder(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	rng := random(t)
 	s := newServer(t)

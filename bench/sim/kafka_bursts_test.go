@@ -86,8 +86,10 @@ func TestKafkaBursts(t *testing.T) {
 		u, err := s.node.Usage()
 		fail(t, err)
 		resident[i], worst[i] = max(resident[i], u.Resident), max(worst[i], lag)
-		if at := d - time.Duration(i)*period - period/2 - length; at > 0 && behind[i] == 0 && lag < int64(rate/2) {
-			behind[i] = at
+		for j := range i + 1 {
+			if at := d - time.Duration(j)*period - period/2 - length; at > 0 && behind[j] == 0 && lag < int64(rate/2) {
+				behind[j] = at
+			}
 		}
 		pause(ctx, 50*time.Millisecond)
 	}

@@ -25,7 +25,7 @@ import (
 // key by topic; what it has counted is committed to its group; and doctor says
 // what is wrong with a topic.
 func TestKafkaCommands(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	rng := random(t)
 	b := realKafka(ctx, t)

@@ -92,12 +92,12 @@ func TestKafkaGatewaysRace(t *testing.T) {
 	t.Logf("%d bodies sent to both, %d keys with two bodies", both, refused)
 	early := from.spread(3)
 	early.key = "early"
-	early.body = fmt.Appendf(early.body, `{"topic":"early","timestamp":%d}`+"\n", time.Now().Add(5*time.Minute+time.Second).UnixMilli())
+	early.body = fmt.Appendf(early.body, `{"topic":"early","timestamp":%d}`+"\n", time.Now().Add(5*time.Minute+4*time.Second).UnixMilli())
 	if err := r.add(early); err != nil { // without the last one
 		t.Fatal(err)
 	}
 	for i := range 3 {
-		// By the time of a repeat, the last one could be taken.
+		// By the time of the last repeat, the last one could be taken.
 		answer, err := nodes[i%2].send(ctx, early)
 		if err != nil {
 			t.Fatal(err)
@@ -105,7 +105,7 @@ func TestKafkaGatewaysRace(t *testing.T) {
 		if *answer.Accepted != 3 || *answer.Rejected != 1 {
 			t.Errorf("try %d: %d events are accepted and %d rejected, want 3 and 1 as at first", i+1, *answer.Accepted, *answer.Rejected)
 		}
-		pause(ctx, 1500*time.Millisecond)
+		pause(ctx, 2500*time.Millisecond)
 	}
 	for _, n := range nodes {
 		n.counted(ctx, &r)

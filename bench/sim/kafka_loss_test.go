@@ -77,7 +77,7 @@ func TestKafkaLoss(t *testing.T) {
 // all others.
 func awaitLoss(ctx context.Context, t *testing.T, s *server, addr string, lost int, ends []int64) *api.Status {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	c, err := client.New("http://" + addr)
 	fail(t, err)

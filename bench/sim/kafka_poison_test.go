@@ -73,7 +73,7 @@ const goodNeighbours = 40
 func TestKafkaPoison(t *testing.T) {
 	for _, to := range []string{"topic", "file"} {
 		t.Run(to, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 			defer cancel()
 			rng := random(t)
 			b := realKafka(ctx, t)

@@ -113,17 +113,21 @@ func (c *counting) add(d *Delta, r *DeltaRow, found *resolved) {
 			if c.hideRegional(d, r) {
 				return
 			}
-			found.inRegion = t.newRegional(topic, r)
+			found.inRegion = t.newRegional(topic, r, found.family)
 			c.made++
 		}
 	}
 	c.addKey(topic, found.inRegion, r, r.Region)
 }
 
-// newRegional makes the TR row of a delta's row.
-func (t *Table) newRegional(topic topicID, r *DeltaRow) rowID {
+// newRegional makes the TR row of a delta's row, in the family whose index + 1 is
+// known; 0: it is not.
+func (t *Table) newRegional(topic topicID, r *DeltaRow, family uint32) rowID {
 	t.topics.edit(topic).regions++
-	return t.rows.add(topic, r.Hash, t.family(false, r.Category, r.Region), t.admit(topic, r.Region))
+	if family == 0 {
+		family = t.family(false, r.Category, r.Region) + 1
+	}
+	return t.rows.add(topic, r.Hash, family-1, t.admit(topic, r.Region))
 }
 
 // addKey counts a delta's row under a plain row and, if that is forked, under

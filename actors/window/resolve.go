@@ -6,6 +6,7 @@ type resolved struct {
 	topic    uint32 // id + 1
 	plain    rowID  // T row
 	inRegion rowID  // TR row
+	family   uint32 // of the TR row to be made, where there is none: index + 1
 	// unknown: there was no such topic, nor another with the same tag; alone: no
 	// such TR row.
 	unknown, alone bool
@@ -42,7 +43,10 @@ func (t *Table) resolve(d *Delta, rows []DeltaRow, out *[resolveRows]resolved) {
 		}
 		if r.topic != 0 && rows[i].Region != NoName {
 			r.inRegion = t.rows.index.peek(rowHash(rows[i].Hash, false, NoName, rows[i].Region))
-			r.alone = r.inRegion == 0
+			if r.alone = r.inRegion == 0; r.alone {
+				key := familyKey{category: rows[i].Category, region: rows[i].Region}
+				r.family = t.rows.byKey[t.rows.byKey.find(&key, t.rows.families)]
+			}
 		}
 	}
 	var waited uint64
@@ -50,6 +54,9 @@ func (t *Table) resolve(d *Delta, rows []DeltaRow, out *[resolveRows]resolved) {
 		if r := &out[i]; r.topic != 0 {
 			waited += t.rows.at(r.plain).all
 			if r.inRegion == 0 {
+				if r.family != 0 {
+					waited += t.rows.filled(t.rows.families[r.family-1])
+				}
 				continue
 			}
 			if r.inRegion--; !t.rows.isPlain(r.inRegion, r.topic-1, rows[i].Region) {

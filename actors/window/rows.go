@@ -275,6 +275,14 @@ func (r *rows) place(f *family, x row, since admission) rowID {
 	return p<<pageShift | r.put(p, x, since)
 }
 
+// filled is how many rows the page has that the family's next one probably goes to.
+func (r *rows) filled(f *family) uint64 {
+	if int(f.room) == len(f.pages) {
+		return 0
+	}
+	return uint64(len(r.pages[f.pages[f.room]].rows))
+}
+
 // fit gives room of a page back that is more than usual. Its rows are written to
 // new places then, so that it need not be the table's own.
 func (r *rows) fit(pg *page) {

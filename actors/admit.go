@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -17,8 +18,13 @@ import (
 // rows leave it (see window.Table). But what cannot leave (topics that are kept
 // in preference to their regions, the totals of very many cells) may outgrow a
 // small budget; before that endangers the process, events are refused.
+//
+// A partition that has lost what comes next in its log refuses nothing: what is
+// appended to it is as durable as what others write there, and is counted by other
+// nodes, and by this one once it has a state again that reaches the log. One that
+// has failed otherwise may have a log that cannot be read, and refuses everything.
 func (e *Engine) Admit(ctx context.Context, f *messages.Frame, ids bool) error {
-	if err := e.Ready(); err != nil {
+	if err := e.Ready(); err != nil && !errors.Is(err, messages.ErrLost) {
 		return err
 	}
 	if lag := e.lag(); lag > e.cfg.MaxLag {
@@ -64,7 +70,7 @@ func (e *Engine) tick(ctx context.Context) {
 }
 
 // SetSettings makes other settings hold from here on: a control record in
-// every partition. It returns once they are in force.
+// every partition. It returns once they are in force in all that have not failed.
 func (e *Engine) SetSettings(ctx context.Context, s messages.Settings) error {
 	if err := s.Validate(); err != nil {
 		return err
@@ -73,7 +79,7 @@ func (e *Engine) SetSettings(ctx context.Context, s messages.Settings) error {
 }
 
 // appendAll appends a frame with one block for every partition and waits until
-// it is applied.
+// it is applied in all that have not failed.
 func (e *Engine) appendAll(ctx context.Context, kind messages.FrameKind, data []byte) error {
 	f := &messages.Frame{Kind: kind, Stamp: e.cfg.Now()}
 	for p := range messages.Partition(e.cfg.Identity.Partitions) {
@@ -83,13 +89,18 @@ func (e *Engine) appendAll(ctx context.Context, kind messages.FrameKind, data []
 	if err := e.cfg.Log.Append(ctx, f, pos); err != nil {
 		return fmt.Errorf("append to every partition: %w", err)
 	}
-	return e.Await(ctx, pos)
+	return behind(ctx, e.progress.awaitRunning(ctx, pos))
 }
 
 // Seen tells what a frame stamped from now on will meet under its
-// Idempotency-Key, as of what the key's home partition has counted.
+// Idempotency-Key, as of what the key's home partition has counted. A *Failure if
+// that has failed: what it has counted decides about keys no more.
 func (e *Engine) Seen(ctx context.Context, q *messages.KeyQuery) (messages.KeyVerdict, error) {
-	answer, err := e.ask(ctx, e.ingests[e.routes.Home(q.Key)], keyAsk{q, e.cfg.Now()})
+	home := e.routes.Home(q.Key)
+	if err := e.progress.failedOf(home); err != nil {
+		return messages.KeyVerdict{}, err
+	}
+	answer, err := e.ask(ctx, e.ingests[home], keyAsk{q, e.cfg.Now()})
 	if err != nil {
 		return messages.KeyVerdict{}, unanswered(err)
 	}

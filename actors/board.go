@@ -271,7 +271,7 @@ func (a *boardActor) receive(m mail) {
 	}
 }
 
-func (a *boardActor) failed(string) { a.handle.retired(a.handle) }
+func (a *boardActor) failed(error) { a.handle.retired(a.handle) }
 
 // pull asks for as many rows as the greediest of the queries needs: of those
 // that wait, and of those that the last pull served.
@@ -288,7 +288,7 @@ func (a *boardActor) pull(m mail) {
 		q.Categories = q.Categories || w.query.MaxPerCategory > 0
 	}
 	a.pulling, a.began = q, time.Now()
-	m.request(a.merger, asked{a.question(*q), time.Now().Add(askTimeout)})
+	m.request(a.merger, asked{question: a.question(*q), deadline: time.Now().Add(askTimeout)})
 }
 
 // maxSpreadPull is maxPull where topics are spread over shards, which stand still

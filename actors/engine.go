@@ -240,27 +240,45 @@ func (e *Engine) close() {
 func (e *Engine) sinceStart() time.Duration { return time.Since(e.started) }
 
 // Ready is nil once everything that was in the log at the start is counted;
-// before, messages.ErrNotReady with how far the replay is. Once a partition has
-// failed it is messages.ErrPartition until the node is restarted.
+// before, messages.ErrNotReady with how far the replay is. If a partition has failed
+// it is a *Failure from then on: what does not need it is answered.
 func (e *Engine) Ready() error {
-	if err := e.progress.failed(); err != nil {
+	if err := e.replaying(); err != nil {
 		return err
 	}
+	return e.progress.failed()
+}
+
+// replaying is nil once what was in the log at the start is counted in all
+// partitions that have not failed.
+func (e *Engine) replaying() error {
 	if e.ready.Load() {
 		return nil
 	}
-	if e.progress.covers(e.target) {
+	if e.progress.follows(e.target) {
 		e.ready.Store(true)
 		return nil
 	}
 	done, all := e.replayed()
-	return fmt.Errorf("%w: %d of %d entries", messages.ErrNotReady, done, all)
+	err := fmt.Errorf("%w: %d of %d entries", messages.ErrNotReady, done, all)
+	if failed := e.progress.failed(); failed != nil {
+		err = fmt.Errorf("%w; without what has failed: %v", err, failed)
+	}
+	return err
 }
 
+// Running is how many partitions have not failed.
+func (e *Engine) Running() int { return e.progress.runs() }
+
+// replayed is of the partitions that have not failed.
 func (e *Engine) replayed() (done, all uint64) {
 	applied := make(messages.Position, len(e.target))
 	e.progress.applied(applied)
+	running := e.progress.running()
 	for i, o := range e.target {
+		if !running[i] {
+			continue
+		}
 		var begin messages.Offset
 		if e.cfg.Begins != nil {
 			begin = min(e.cfg.Begins[i], o)
@@ -271,8 +289,14 @@ func (e *Engine) replayed() (done, all uint64) {
 	return done, all
 }
 
-// WaitReady waits until Ready is nil.
-func (e *Engine) WaitReady(ctx context.Context) error { return e.progress.await(ctx, e.target) }
+// WaitReady waits until what was in the log at the start is counted, in all
+// partitions that do not fail meanwhile, and returns Ready; or until ctx ends.
+func (e *Engine) WaitReady(ctx context.Context) error {
+	if err := e.progress.awaitRunning(ctx, e.target); err != nil {
+		return err
+	}
+	return e.Ready()
+}
 
 // EngineTime is the moment that answers refer to now: the node clock, or with
 // the event clock the largest event time accepted so far (0 before the first
@@ -298,14 +322,10 @@ func (e *Engine) Reached() messages.Micros {
 // partition.
 func (e *Engine) Applied(pos messages.Position) { e.progress.applied(pos) }
 
-// Await waits until everything before pos is counted. messages.ErrBehind if
-// ctx ends before.
+// Await waits until everything before pos is counted. messages.ErrBehind if ctx
+// ends before, a *Failure if that will never be.
 func (e *Engine) Await(ctx context.Context, pos messages.Position) error {
-	err := e.progress.await(ctx, pos)
-	if err != nil && ctx.Err() != nil {
-		return fmt.Errorf("%w: %w", messages.ErrBehind, err)
-	}
-	return err
+	return behind(ctx, e.progress.await(ctx, pos, allNeeded))
 }
 
 // Settings in force as of what has been counted.

@@ -99,7 +99,7 @@ func TestBoardsReferToOneMoment(t *testing.T) {
 		}
 	})
 	for range 50 {
-		answer, err := r.system.ask(r.merger, asked{&topQuestion{window.TopAsk{Window: messages.Window24h, K: 100}}, time.Now().Add(testTimeout)}, testTimeout)
+		answer, err := r.system.ask(r.merger, asked{question: &topQuestion{window.TopAsk{Window: messages.Window24h, K: 100}}, deadline: time.Now().Add(testTimeout)}, testTimeout)
 		if err != nil {
 			t.Fatal(err)
 		}

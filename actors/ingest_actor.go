@@ -110,8 +110,8 @@ func (a *ingestActor) receive(m mail) {
 	}
 }
 
-func (a *ingestActor) failed(reason string) {
-	a.progress.fail(a.partition, reason)
+func (a *ingestActor) failed(cause error) {
+	a.progress.fail(a.partition, cause)
 	if a.reader != nil {
 		a.reader.stop()
 	}
@@ -120,7 +120,7 @@ func (a *ingestActor) failed(reason string) {
 func (a *ingestActor) fail(err error) {
 	a.halted = true
 	a.logger.Error("partition stopped; reads of it fail until the node is restarted", "partition", a.partition, "offset", a.core.next, "error", err)
-	a.progress.fail(a.partition, err.Error())
+	a.progress.fail(a.partition, err)
 }
 
 func (a *ingestActor) take(m mail, b *messages.Batch) {

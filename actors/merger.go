@@ -38,6 +38,9 @@ type merger struct {
 type asked struct {
 	question question
 	deadline time.Time
+	// without are partitions that have failed and that the question does not need:
+	// they are not asked. nil: all are.
+	without []bool
 }
 
 // gather is one question on its way to an answer.
@@ -45,6 +48,7 @@ type gather struct {
 	id       uint64
 	deadline time.Time
 	question question
+	without  []bool // as in asked
 	to       address
 	round    int
 	e        messages.Micros
@@ -67,7 +71,7 @@ func (g *merger) receive(m mail) {
 			return
 		}
 		g.last++
-		n := &gather{id: g.last, deadline: b.deadline, question: b.question, to: m.from()}
+		n := &gather{id: g.last, deadline: b.deadline, question: b.question, without: b.without, to: m.from()}
 		g.open[n.id] = n
 		if g.clock == messages.ClockEvent || ofSeveralRounds(b.question) {
 			if g.queue = append(g.queue, n); len(g.queue) == 1 {
@@ -92,14 +96,24 @@ func (g *merger) receive(m mail) {
 
 // failed: no question can be answered any more, and with the event clock
 // shards may be held for ever.
-func (g *merger) failed(reason string) { g.progress.failAll(reason) }
+func (g *merger) failed(cause error) { g.progress.failAll(cause) }
 
 func (g *merger) hold(m mail, n *gather) {
-	n.holding, n.missing = true, len(g.shards)
-	for _, s := range g.shards {
-		m.request(s, hold{n.id})
+	n.holding, n.missing = true, 1 // this function, until all are asked
+	if n.without != nil {
+		n.e = g.progress.clock() // which one that has failed may have brought so far
 	}
+	for p, s := range g.shards {
+		if !n.skips(p) {
+			n.missing++
+			m.request(s, hold{n.id})
+		}
+	}
+	g.arrived(m, n)
 }
+
+// skips tells whether a partition is left out.
+func (n *gather) skips(p int) bool { return n.without != nil && n.without[p] }
 
 // ask sends a round's asks.
 func (g *merger) ask(m mail, n *gather) {
@@ -118,6 +132,9 @@ func (g *merger) ask(m mail, n *gather) {
 		slide = 0 // nothing was counted: the shards' clocks are still to be set by the first event
 	}
 	for p, s := range g.shards {
+		if n.skips(p) {
+			continue
+		}
 		if body := n.question.ask(n.round, messages.Partition(p), n.e); body != nil {
 			n.missing++
 			m.request(s, &shardAsk{n.id, slide, n.deadline, body})

@@ -15,13 +15,18 @@ type progress struct {
 	mu sync.Mutex
 	// partitions are immutable once stored; replaced whole.
 	partitions []*messages.PartitionStatus
+	causes     []error // why each has failed; nil: it runs
 	dedup      []int64 // bytes of each one's dedup tables, the next growth included
 	// changed is closed at the next write; nil while nobody waits.
 	changed chan struct{}
 }
 
 func newProgress(partitions int, settings messages.Settings) *progress {
-	p := &progress{partitions: make([]*messages.PartitionStatus, partitions), dedup: make([]int64, partitions)}
+	p := &progress{
+		partitions: make([]*messages.PartitionStatus, partitions),
+		causes:     make([]error, partitions),
+		dedup:      make([]int64, partitions),
+	}
 	for i := range p.partitions {
 		p.partitions[i] = &messages.PartitionStatus{Settings: settings}
 	}
@@ -32,29 +37,29 @@ func newProgress(partitions int, settings messages.Settings) *progress {
 func (p *progress) publish(i messages.Partition, s *messages.PartitionStatus, dedup int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if failed := p.partitions[i].Failed; failed != "" {
-		s.Failed = failed
-	}
+	s.Failed = p.partitions[i].Failed
 	p.partitions[i], p.dedup[i] = s, dedup
 	p.wakeLocked()
 }
 
-// fail marks a partition as failed, for ever: it is recovered by a restart.
-func (p *progress) fail(i messages.Partition, reason string) {
+// fail marks a partition as failed, until the node is restarted; the first cause
+// is kept.
+func (p *progress) fail(i messages.Partition, cause error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := *p.partitions[i]
-	if s.Failed == "" {
-		s.Failed = reason
+	if p.causes[i] != nil {
+		return
 	}
-	p.partitions[i] = &s
+	s := *p.partitions[i]
+	s.Failed = cause.Error()
+	p.partitions[i], p.causes[i] = &s, cause
 	p.wakeLocked()
 }
 
 // failAll marks every partition as failed.
-func (p *progress) failAll(reason string) {
+func (p *progress) failAll(cause error) {
 	for i := range messages.Partition(len(p.partitions)) {
-		p.fail(i, reason)
+		p.fail(i, cause)
 	}
 }
 
@@ -72,11 +77,19 @@ func (p *progress) snapshot() []*messages.PartitionStatus {
 	return append([]*messages.PartitionStatus(nil), p.partitions...)
 }
 
-// await waits until everything before pos is applied. It fails when ctx ends
-// or a partition that pos needs has failed.
-func (p *progress) await(ctx context.Context, pos messages.Position) error {
+// need tells whether a partition that has failed, with so much of it applied, is
+// waited for all the same: then nobody waits at all.
+type need func(i messages.Partition, applied messages.Offset) bool
+
+func allNeeded(messages.Partition, messages.Offset) bool  { return true }
+func noneNeeded(messages.Partition, messages.Offset) bool { return false }
+
+// await waits until everything before pos is applied. It fails when ctx ends, and
+// at once where a partition has failed that has not come to pos and is needed.
+// Others that have failed are not waited for.
+func (p *progress) await(ctx context.Context, pos messages.Position, needed need) error {
 	for {
-		changed, err := p.reached(pos)
+		changed, err := p.reached(pos, needed)
 		if changed == nil {
 			return err
 		}
@@ -88,9 +101,19 @@ func (p *progress) await(ctx context.Context, pos messages.Position) error {
 	}
 }
 
+// awaitRunning waits until everything before pos is applied in all partitions that
+// run. It fails when ctx ends, or none does.
+func (p *progress) awaitRunning(ctx context.Context, pos messages.Position) error {
+	err := p.await(ctx, pos, noneNeeded)
+	if err == nil && p.runs() == 0 {
+		err = p.failed()
+	}
+	return err
+}
+
 // reached returns nil, nil once pos is applied, nil and an error if it never
 // will be, else a channel that is closed at the next change.
-func (p *progress) reached(pos messages.Position) (<-chan struct{}, error) {
+func (p *progress) reached(pos messages.Position, needed need) (<-chan struct{}, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	waits := false
@@ -105,8 +128,11 @@ func (p *progress) reached(pos messages.Position) (<-chan struct{}, error) {
 		if s.AppliedOffset >= o {
 			continue
 		}
-		if s.Failed != "" {
-			return nil, fmt.Errorf("partition %d: %s: %w", i, s.Failed, messages.ErrPartition)
+		if p.causes[i] != nil {
+			if needed(messages.Partition(i), s.AppliedOffset) {
+				return nil, p.failureLocked(messages.Partition(i))
+			}
+			continue
 		}
 		waits = true
 	}
@@ -124,8 +150,8 @@ func (p *progress) reached(pos messages.Position) (<-chan struct{}, error) {
 func (p *progress) watch(i messages.Partition) (changed <-chan struct{}, failed error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if reason := p.partitions[i].Failed; reason != "" {
-		return nil, fmt.Errorf("partition %d: %s: %w", i, reason, messages.ErrPartition)
+	if p.causes[i] != nil {
+		return nil, p.failureLocked(i)
 	}
 	if p.changed == nil {
 		p.changed = make(chan struct{})
@@ -142,13 +168,16 @@ func (p *progress) applied(pos messages.Position) {
 	}
 }
 
-// lag is how many entries lie between what is applied and ends.
+// lag is how many entries lie between what is applied and ends, in all partitions
+// that have not failed: with those it would grow for ever.
 func (p *progress) lag(ends messages.Position) uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var n uint64
 	for i, s := range p.partitions {
-		n += uint64(max(ends[i], s.AppliedOffset) - s.AppliedOffset)
+		if p.causes[i] == nil {
+			n += uint64(max(ends[i], s.AppliedOffset) - s.AppliedOffset)
+		}
 	}
 	return n
 }
@@ -171,7 +200,7 @@ func (p *progress) follows(pos messages.Position) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i, s := range p.partitions {
-		if s.Failed == "" && s.AppliedOffset < pos[i] {
+		if p.causes[i] == nil && s.AppliedOffset < pos[i] {
 			return false
 		}
 	}
@@ -183,10 +212,23 @@ func (p *progress) running() []bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	running := make([]bool, len(p.partitions))
-	for i, s := range p.partitions {
-		running[i] = s.Failed == ""
+	for i, cause := range p.causes {
+		running[i] = cause == nil
 	}
 	return running
+}
+
+// runs is how many partitions have not failed.
+func (p *progress) runs() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := 0
+	for _, cause := range p.causes {
+		if cause == nil {
+			n++
+		}
+	}
+	return n
 }
 
 // clock is the largest partition clock of all; 0 before the first event.
@@ -200,47 +242,48 @@ func (p *progress) clock() messages.Micros {
 	return c
 }
 
-// settings are those in force in the first partition; a change reaches all in
-// one frame.
+// settings are those in force in the first partition that has not failed; a change
+// reaches all in one frame.
 func (p *progress) settings() messages.Settings {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.settingsLocked()
+}
+
+func (p *progress) settingsLocked() messages.Settings {
+	for i, cause := range p.causes {
+		if cause == nil {
+			return p.partitions[i].Settings
+		}
+	}
 	return p.partitions[0].Settings
 }
 
 // settingsAgree tells whether the partitions that have not failed have the same
-// settings as the first.
+// settings.
 func (p *progress) settingsAgree() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, s := range p.partitions {
-		if s.Failed == "" && s.Settings != p.partitions[0].Settings {
+	first := p.settingsLocked()
+	for i, s := range p.partitions {
+		if p.causes[i] == nil && s.Settings != first {
 			return false
 		}
 	}
 	return true
 }
 
-// failed names a partition that has failed, nil if none has.
-func (p *progress) failed() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for i, s := range p.partitions {
-		if s.Failed != "" {
-			return fmt.Errorf("partition %d: %s: %w", i, s.Failed, messages.ErrPartition)
-		}
-	}
-	return nil
-}
-
-// dedupBytes is what all dedup tables hold. They share one budget: a single
-// topic with an id on every event may take all of it.
+// dedupBytes is what the dedup tables hold of all partitions that have not failed:
+// nothing empties the others. They share one budget: a single topic with an id on
+// every event may take all of it.
 func (p *progress) dedupBytes() int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var n int64
-	for _, b := range p.dedup {
-		n += b
+	for i, b := range p.dedup {
+		if p.causes[i] == nil {
+			n += b
+		}
 	}
 	return n
 }

@@ -16,7 +16,7 @@ const askTimeout = 5 * time.Second
 // Board is the top of a cell. It is shared by all who asked for the same:
 // callers do not change it.
 func (e *Engine) Board(ctx context.Context, q *messages.BoardQuery) (*messages.Board, error) {
-	if err := e.await(ctx, q.After); err != nil {
+	if _, err := e.await(ctx, q.After, needsAll); err != nil {
 		return nil, err
 	}
 	key := boardKey{q.Window, q.Cell}
@@ -143,10 +143,11 @@ func (e *Engine) Cells(ctx context.Context, q *messages.CellsQuery) (*messages.C
 
 // gatherAs puts a question to the merger.
 func gatherAs[T any](ctx context.Context, e *Engine, q question, after messages.Position) (*T, error) {
-	if err := e.await(ctx, after); err != nil {
+	without, err := e.await(ctx, after, needsOf(q))
+	if err != nil {
 		return nil, err
 	}
-	answer, err := e.ask(ctx, e.merger, asked{q, time.Now().Add(timeout(ctx))})
+	answer, err := e.ask(ctx, e.merger, asked{q, time.Now().Add(timeout(ctx)), without})
 	if err != nil {
 		return nil, unanswered(err)
 	}
@@ -167,14 +168,16 @@ func (e *Engine) ask(ctx context.Context, to address, body any) (any, error) {
 // maxQuestions bounds the questions that wait for an answer at once.
 const maxQuestions = 1024
 
-// await is Await for queries: nothing is answered before the log is replayed,
-// nor once a partition has failed, since every answer has a share of each.
-func (e *Engine) await(ctx context.Context, after messages.Position) error {
-	if err := e.Ready(); err != nil {
-		return err
+// await is Await for queries: nothing is answered before the log is replayed, nor
+// if a partition has failed that the answer needs or after names: that is told at
+// once. It returns the partitions that have failed, if any, which the answer does
+// without.
+func (e *Engine) await(ctx context.Context, after messages.Position, needs func(messages.Partition) bool) (without []bool, err error) {
+	if err := e.replaying(); err != nil {
+		return nil, err
 	}
-	if len(after) == 0 {
-		return nil
+	if without, err = e.progress.without(needs); err != nil || len(after) == 0 {
+		return without, err
 	}
 	// Everything up to a position is what was durable before it, in whatever
 	// partition: what is durable now, and what the position names.
@@ -182,12 +185,26 @@ func (e *Engine) await(ctx context.Context, after messages.Position) error {
 	e.cfg.Log.Ends(pos)
 	pos.Raise(after)
 	if e.progress.covers(pos) {
-		return nil
+		return without, nil
 	}
 	for _, h := range e.hurries {
 		h.now()
 	}
-	return e.Await(ctx, pos)
+	needed := func(p messages.Partition, applied messages.Offset) bool {
+		return needs(p) || int(p) < len(after) && after[p] > applied
+	}
+	if err := behind(ctx, e.progress.await(ctx, pos, needed)); err != nil {
+		return nil, err
+	}
+	return e.progress.without(needs)
+}
+
+// behind is the error of who has waited in vain until ctx ended.
+func behind(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("%w: %w", messages.ErrBehind, err)
+	}
+	return err
 }
 
 func timeout(ctx context.Context) time.Duration {

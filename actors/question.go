@@ -2,6 +2,7 @@ package actors
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strings"
 
@@ -13,7 +14,8 @@ import (
 // question is what a merger gathers an answer to: one or more rounds of asks
 // to the shards, all for the same engine time, and the union of their parts.
 type question interface {
-	// ask is what shard p is asked in a round; nil: nothing.
+	// ask is what shard p is asked in a round; nil: nothing. One that has failed is
+	// not asked, if the question does not need it (partial).
 	ask(round int, p messages.Partition, e messages.Micros) any
 	// take gets a round's parts (nil where nothing was asked) and returns the
 	// answer, or nil to go into the next round.
@@ -86,9 +88,17 @@ func (q *countQuestion) ask(_ int, p messages.Partition, e messages.Micros) any 
 	return &window.CountAsk{Topics: q.split.topics[p], Window: q.Window, E: e, Cell: q.Cell}
 }
 
+// needs: the total can be told within bounds without the others.
+func (q *countQuestion) needs(p messages.Partition) bool { return len(q.split.topics[p]) > 0 }
+
 func (q *countQuestion) take(_ int, g gathered) any {
 	c := &messages.Counts{Moment: g.moment(q.Window), SketchError: g.SketchError, Counts: make([]messages.Count, len(q.Topics))}
-	for p, part := range partsOf[*window.CountPart](g) {
+	for p, part := range g.parts {
+		if part == nil { // it has failed: nobody knows what is in it
+			c.Total = c.Total.Add(messages.Count{Upper: math.MaxUint64})
+			continue
+		}
+		part := part.(*window.CountPart)
 		c.Total = c.Total.Add(part.Total)
 		for i, at := range q.split.at[p] {
 			c.Counts[at] = c.Counts[at].Add(part.Counts[i])
@@ -194,6 +204,10 @@ func (q *seriesQuestion) start(e messages.Micros) messages.Micros {
 }
 
 func (q *seriesQuestion) several() bool { return q.Top > 0 }
+
+func (q *seriesQuestion) needs(p messages.Partition) bool {
+	return q.Top > 0 || len(q.totalAt) > 0 || len(q.split.topics[p]) > 0
+}
 
 func (q *seriesQuestion) ask(_ int, p messages.Partition, e messages.Micros) any {
 	if q.topics == nil {

@@ -33,7 +33,7 @@ func TestQuestionsNobodyWaitsForAreDropped(t *testing.T) {
 	})
 	ask := func(i int) {
 		q := &topQuestion{window.TopAsk{Window: messages.Window(10+i) * messages.Window(messages.Second), K: 10}}
-		_, err := r.system.ask(r.merger, asked{q, time.Now().Add(10 * time.Millisecond)}, 10*time.Millisecond)
+		_, err := r.system.ask(r.merger, asked{question: q, deadline: time.Now().Add(10 * time.Millisecond)}, 10*time.Millisecond)
 		if !errors.Is(err, errNoAnswer) {
 			t.Errorf("question %d: %v", i, err)
 		}

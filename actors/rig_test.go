@@ -33,6 +33,15 @@ func newRig(t *testing.T, clock messages.Clock, change func(*Config)) *rig {
 // start runs an engine over the rig's log until the test ends.
 func (r *rig) start(change func(*Config)) {
 	r.t.Helper()
+	r.open(change)
+	if err := r.WaitReady(r.ctx()); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// open is start for an engine that does not become ready.
+func (r *rig) open(change func(*Config)) {
+	r.t.Helper()
 	cfg := DefaultConfig()
 	cfg.Log, cfg.Identity, cfg.Logger = r.log, *r.id, slog.New(slog.DiscardHandler)
 	cfg.Now = func() messages.Micros { return messages.Micros(r.now.Load()) }
@@ -45,9 +54,6 @@ func (r *rig) start(change func(*Config)) {
 	}
 	r.Engine = e
 	r.t.Cleanup(e.Close)
-	if err := e.WaitReady(r.ctx()); err != nil {
-		r.t.Fatal(err)
-	}
 }
 
 // testTimeout is how long anything is waited for that is to come: what is waited

@@ -149,7 +149,7 @@ func askedWindow(ask any) messages.Window {
 	return messages.Window5m
 }
 
-func (a *shardActor) failed(reason string) { a.progress.fail(a.partition, reason) }
+func (a *shardActor) failed(cause error) { a.progress.fail(a.partition, cause) }
 
 // apply counts a delta, makes it known, and hands it back as the ingest
 // actor's credit.

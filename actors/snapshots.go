@@ -242,7 +242,7 @@ func (s *snapshotter) failed(ctx context.Context, p messages.Partition, err erro
 	err = fmt.Errorf("snapshot of partition %d: %w", p, err)
 	switch {
 	case errors.Is(err, messages.ErrFenced):
-		s.progress.fail(p, err.Error())
+		s.progress.fail(p, err)
 	case ctx.Err() != nil:
 		return err
 	}
@@ -254,17 +254,18 @@ func (s *snapshotter) failed(ctx context.Context, p messages.Partition, err erro
 	return err
 }
 
-// all takes a snapshot of every partition that has something new.
+// all takes a snapshot of every partition that runs and has something new.
 func (s *snapshotter) all(ctx context.Context) ([]messages.Snapshot, error) {
 	applied := make(messages.Position, len(s.saved))
 	s.progress.applied(applied)
 	var taken []messages.Snapshot
 	var errs []error
+	running := s.progress.running()
 	for p, at := range applied {
 		s.mu.Lock()
 		have := s.saved[p].offset
 		s.mu.Unlock()
-		if at == have {
+		if at == have || !running[p] {
 			continue
 		}
 		t, err := s.take(ctx, messages.Partition(p))
@@ -314,7 +315,8 @@ func (s *snapshotter) state(applied messages.Position) messages.SnapshotStatus {
 // Snapshot takes a snapshot of every partition that has something new since its
 // last, of everything that is in the log now, and returns when they are durable.
 // messages.ErrNotReady without a place to keep them, messages.ErrStopped if the
-// engine is closed meanwhile.
+// engine is closed meanwhile. Of a partition that has failed there is none: then
+// the error is messages.ErrPartition.
 func (e *Engine) Snapshot(ctx context.Context) ([]messages.Snapshot, error) {
 	if e.snapshots == nil {
 		return nil, fmt.Errorf("%w: this node keeps no snapshots", messages.ErrNotReady)
@@ -323,13 +325,17 @@ func (e *Engine) Snapshot(ctx context.Context) ([]messages.Snapshot, error) {
 }
 
 func (e *Engine) snapshot(ctx context.Context) ([]messages.Snapshot, error) {
-	if err := e.Ready(); err != nil {
+	if err := e.replaying(); err != nil {
 		return nil, err
 	}
 	ends := make(messages.Position, len(e.shards))
 	e.cfg.Log.Ends(ends)
-	if err := e.Await(ctx, ends); err != nil {
+	if err := behind(ctx, e.progress.awaitRunning(ctx, ends)); err != nil {
 		return nil, err
 	}
-	return e.snapshots.all(ctx)
+	taken, err := e.snapshots.all(ctx)
+	if err == nil {
+		err = e.progress.failed()
+	}
+	return taken, err
 }

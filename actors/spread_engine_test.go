@@ -46,7 +46,7 @@ func TestSpreadAnswersAreTrueOfWhatTheyCounted(t *testing.T) {
 						}
 						return rng.IntN(last)
 					})
-					if err := r.await(context.Background(), pos); err != nil { // which hurries the readers
+					if _, err := r.await(context.Background(), pos, needsAll); err != nil { // which hurries the readers
 						t.Error(err)
 						return
 					}
@@ -57,7 +57,7 @@ func TestSpreadAnswersAreTrueOfWhatTheyCounted(t *testing.T) {
 			// So few rows are listed that topics have to be asked for by name.
 			q := newSpreadTop(window.TopAsk{Window: messages.Window24h, K: 10}, r.id.Partitions)
 			q.depth = 11
-			answer, err := r.system.ask(r.merger, asked{q, time.Now().Add(testTimeout)}, testTimeout)
+			answer, err := r.system.ask(r.merger, asked{question: q, deadline: time.Now().Add(testTimeout)}, testTimeout)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -107,14 +107,14 @@ func TestSpreadAnswersAreOfOneState(t *testing.T) {
 	})
 	// Each of two shards lists one of the topics and is asked for the other.
 	pos := r.scatter([]messages.Record{event("a", "", "", 9), event("b", "", "", 9), event("b", "", "", 1), event("a", "", "", 1)}, func(i int) int { return i % 2 })
-	if err := r.await(r.ctx(), pos); err != nil {
+	if _, err := r.await(r.ctx(), pos, needsAll); err != nil {
 		t.Fatal(err)
 	}
 	q := newSpreadTop(window.TopAsk{Window: messages.Window1h, K: 2}, r.id.Partitions)
 	q.depth, q.most = 1, 1
 	answers := make(chan any, 1)
 	go func() {
-		answer, err := r.system.ask(r.merger, asked{q, time.Now().Add(testTimeout)}, testTimeout)
+		answer, err := r.system.ask(r.merger, asked{question: q, deadline: time.Now().Add(testTimeout)}, testTimeout)
 		if err != nil {
 			answer = err
 		}
@@ -125,7 +125,7 @@ func TestSpreadAnswersAreOfOneState(t *testing.T) {
 	// The second shard could count them now, and has to wait.
 	soon, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
-	if err := r.await(soon, pos); err == nil {
+	if _, err := r.await(soon, pos, needsAll); err == nil {
 		t.Error("a shard did not stand still between two rounds")
 	}
 	close(gate)
@@ -136,7 +136,7 @@ func TestSpreadAnswersAreOfOneState(t *testing.T) {
 	if rows := answer.union.Rows; len(rows) != 2 || rows[0].Count.Add(rows[1].Count) != answer.union.Total {
 		t.Errorf("two topics have %+v of %+v", rows, answer.union.Total)
 	}
-	if err := r.await(r.ctx(), pos); err != nil { // nothing stands still for ever
+	if _, err := r.await(r.ctx(), pos, needsAll); err != nil { // nothing stands still for ever
 		t.Fatal(err)
 	}
 }

@@ -22,7 +22,7 @@ type behaviour interface {
 	// receive handles one message.
 	receive(m mail)
 	// failed is called once, after a panic; the actor receives nothing more.
-	failed(reason string)
+	failed(cause error)
 }
 
 // mail is one message with what its receiver may do with it.
@@ -218,7 +218,7 @@ func (h *host) Receive(ctx actor.Context) {
 		if r := recover(); r != nil {
 			h.dead = fmt.Errorf("%w: actor %s: %v", messages.ErrPartition, h.name, r)
 			h.log.Error("actor failed; restart the node to recover it from the log", "actor", h.name, "panic", r, "stack", string(debug.Stack()))
-			h.behaviour.failed(h.dead.Error())
+			h.behaviour.failed(h.dead)
 			m.answer(failure{h.dead, body})
 		}
 	}()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -105,6 +106,7 @@ func exchanges() []exchange {
 		{operation: "GET /readyz", status: 200},
 		{operation: "GET /readyz", status: 503, set: func(e *fakeEngine) { e.ready = messages.ErrNotReady }},
 		{operation: "GET /readyz", status: 503, set: func(e *fakeEngine) { e.ready = messages.ErrPartition }},
+		{operation: "GET /readyz", status: 503, set: func(e *fakeEngine) { e.ready = lostPartition{} }},
 		{operation: "GET /metrics", status: 200},
 		{operation: "GET /api/v1/health", status: 200},
 		{operation: "GET /api/v1/health", status: 200, set: func(e *fakeEngine) { e.ready = messages.ErrNotReady }},
@@ -126,6 +128,7 @@ func exchanges() []exchange {
 		{operation: "POST /api/v1/admin/snapshot", status: 503, set: func(e *fakeEngine) { e.taken, e.err = testSnapshots, io.ErrShortWrite }},
 		{operation: "POST /api/v1/admin/snapshot", target: "/api/v1/admin/snapshot?partition=1", status: 400},
 		{operation: "POST /api/v1/counts", body: `{"topics":["a","b"],"window":"1h"}`, header: asJSON, status: 200},
+		{operation: "POST /api/v1/counts", body: `{"topics":["a"]}`, header: asJSON, status: 200, set: func(e *fakeEngine) { e.total.Upper = math.MaxUint64 }},
 		{operation: "POST /api/v1/counts", body: `{"topics":["a"],"window":"0s"}`, header: asJSON, status: 400},
 		{operation: "POST /api/v1/counts", body: `{}`, header: header("Content-Type", "text/plain"), status: 415},
 		{operation: "GET /api/v1/cells", status: 200},

@@ -29,8 +29,10 @@ type Engine interface {
 
 	// Settings are those in force as of what is counted.
 	Settings() messages.Settings
-	// Ready is nil once everything that was in the log at the start is counted;
-	// else messages.ErrNotReady with how far it is, or why it never will be.
+	// Ready is nil once everything that was in the log at the start is counted; else
+	// messages.ErrNotReady with how far it is. Once that is over it is
+	// messages.ErrPartition if a partition has failed: then what does not need it is
+	// answered all the same.
 	Ready() error
 	// EngineTime is the end of a window asked for now; 0 before the first event
 	// of an event clock.

@@ -62,6 +62,7 @@ func problemOf(err error, timeout time.Duration) *refusal {
 		known   *refusal
 		refused *messages.RefusedError
 		notKept *messages.NotKeptError
+		failed  failedPartition
 	)
 	switch {
 	case errors.As(err, &known):
@@ -88,6 +89,8 @@ func problemOf(err error, timeout time.Duration) *refusal {
 			detail: "An event of the request is larger than the log's topic takes (its setting max.message.bytes). Other events of the request may be counted. Send smaller events, or have the setting raised; those that have an event_id, or the whole request with its Idempotency-Key, can be sent again.",
 			extra:  map[string]any{"limit": "max.message.bytes"},
 		}
+	case errors.As(err, &failed):
+		return partitionFailed(failed)
 	case errors.Is(err, messages.ErrPartition):
 		return later(http.StatusServiceUnavailable, "Partition failed", sentence(err.Error())+" Its node must be restarted, unless the log has lost what is missing; GET /api/v1/status names the partition.", 10*time.Second)
 	case errors.Is(err, messages.ErrBehind):
@@ -102,6 +105,26 @@ func problemOf(err error, timeout time.Duration) *refusal {
 		title:  "Internal error",
 		detail: "The node failed on this request; its log says why. If it repeats, please report it.",
 	}
+}
+
+// failedPartition is an error that says which partition has failed, and why.
+type failedPartition interface {
+	error
+	Partition() messages.Partition
+	Cause() string
+}
+
+// partitionFailed is the answer to what needs a partition that has failed.
+func partitionFailed(f failedPartition) *refusal {
+	code, title := "partition_failed", "Partition failed"
+	advice := " Its node must be restarted; GET /api/v1/status says more."
+	if errors.Is(f, messages.ErrLost) {
+		code, title = "partition_lost", "Partition lost"
+		advice = " What needs this partition cannot be answered, and a restart alone does not help: it needs a snapshot that the log goes on from, or everything is to be counted anew. What does not need it is answered."
+	}
+	p := later(http.StatusServiceUnavailable, title, sentence(f.Error())+advice, 10*time.Second)
+	p.extra["code"], p.extra["partition"], p.extra["cause"] = code, f.Partition(), f.Cause()
+	return p
 }
 
 // retryKey carries Retry-After through a refusal's extra members; problem

@@ -29,6 +29,7 @@ type fakeEngine struct {
 	block chan struct{} // if set, questions wait for it or for their context
 
 	board    messages.Board
+	total    messages.Count // of topics' cells
 	regions  []messages.CellTotal
 	sketches messages.SketchError // in use for topics and cells
 	finest   messages.Micros      // of a series; 0: anything goes
@@ -43,6 +44,7 @@ var testMoment = messages.Moment{Start: 1_700_000_000_000_000, End: 1_700_003_60
 func newFakeEngine() *fakeEngine {
 	return &fakeEngine{
 		fakeNode: newFakeNode(2),
+		total:    messages.ExactCount(60),
 		board: messages.Board{
 			Moment: testMoment, Version: "v1", Total: messages.ExactCount(60), Certified: 2, Exact: true,
 			Rows: []messages.Row{
@@ -100,7 +102,7 @@ func (e *fakeEngine) Counts(ctx context.Context, q *messages.CountQuery) (*messa
 	for i, t := range q.Topics {
 		counts[i] = messages.ExactCount(uint64(len(t)))
 	}
-	return &messages.Counts{Moment: testMoment, Counts: counts, Total: messages.ExactCount(60)}, nil
+	return &messages.Counts{Moment: testMoment, Counts: counts, Total: e.total}, nil
 }
 
 func (e *fakeEngine) Rank(ctx context.Context, q *messages.RankQuery) (*messages.Rank, error) {

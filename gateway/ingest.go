@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -27,7 +28,8 @@ type Log interface {
 
 // Counter is the part of the engine that ingest needs.
 type Counter interface {
-	// Ready is nil once everything that was in the log at the start is applied.
+	// Ready is nil once everything that was in the log at the start is applied;
+	// messages.ErrNotReady before.
 	Ready() error
 	// Admit is nil if the engine has room for the frame's events; else a
 	// *messages.RefusedError, or ErrNotReady, ErrStopped, ErrPartition. ids: they
@@ -172,8 +174,10 @@ func (in *ingest) take(w http.ResponseWriter, r *http.Request) (*outcome, error)
 	req, err := readIngestRequest(w, r)
 	if err == nil {
 		// Before the body is read; and before Seen is asked, which knows only
-		// what is applied.
-		err = in.counter.Ready()
+		// what is applied. What a partition that has failed refuses is Admit's to say.
+		if err = in.counter.Ready(); !errors.Is(err, messages.ErrNotReady) {
+			err = nil
+		}
 	}
 	if err == nil && in.cfg.LogState != nil {
 		// An answer of ack=none would promise what cannot be kept.

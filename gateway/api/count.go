@@ -1,6 +1,10 @@
 package api
 
-import "github.com/crestdb/crest/messages"
+import (
+	"math"
+
+	"github.com/crestdb/crest/messages"
+)
 
 // Count answers GET /api/v1/topics/{topic}/count.
 type Count struct {
@@ -16,14 +20,18 @@ type Count struct {
 
 // WholeCell is the count of all topics of the cell.
 type WholeCell struct {
-	WindowTotal      uint64 `json:"window_total"`
-	WindowTotalLower uint64 `json:"window_total_lower_bound"`
-	WindowTotalUpper uint64 `json:"window_total_upper_bound"`
+	WindowTotal      uint64  `json:"window_total"`
+	WindowTotalLower uint64  `json:"window_total_lower_bound"`
+	WindowTotalUpper *uint64 `json:"window_total_upper_bound"` // null: there is none, since a partition has failed; the total is of the others then
 }
 
 // NewWholeCell converts a cell's count.
 func NewWholeCell(c messages.Count) WholeCell {
-	return WholeCell{WindowTotal: c.Estimate, WindowTotalLower: c.Lower, WindowTotalUpper: c.Upper}
+	w := WholeCell{WindowTotal: c.Estimate, WindowTotalLower: c.Lower}
+	if c.Upper != math.MaxUint64 {
+		w.WindowTotalUpper = &c.Upper
+	}
+	return w
 }
 
 // CountsRequest is the body of POST /api/v1/counts.

@@ -176,12 +176,15 @@ func (c *Core) Close() error {
 // that.
 func (c *Core) LastSnapshot() {
 	c.ids.stop()
-	if c.engine == nil || c.engine.Ready() != nil {
+	if c.engine == nil || errors.Is(c.engine.Ready(), messages.ErrNotReady) || c.engine.Running() == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.StopTimeout)
 	defer cancel()
-	if _, err := c.engine.Snapshot(ctx); err != nil {
+	switch _, err := c.engine.Snapshot(ctx); {
+	case errors.Is(err, messages.ErrPartition):
+		c.cfg.Logger.Warn("a partition that has failed has no snapshot of the stop", "error", err)
+	case err != nil:
 		c.cfg.Logger.Warn("the snapshots at the stop failed; the next start replays more of the log", "error", err)
 	}
 }

@@ -9,8 +9,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"github.com/crestdb/crest/messages"
 )
 
 // Retention that has run ahead of what is counted fails the partition it did so
@@ -32,12 +30,7 @@ func TestAPartitionThatLostWhatComesNextFailsAlone(t *testing.T) {
 func losing(t *testing.T, lost int, says string, rest uint64) {
 	cluster := brokers(t, 2)
 	cfg := onKafka(t, cluster, t.TempDir())
-	routes := messages.NewRoutes(&messages.LogIdentity{Partitions: 2, Routing: messages.RoutingMurmur2})
-	topics := [2]string{}
-	for i := 0; topics[0] == "" || topics[1] == ""; i++ {
-		name := fmt.Sprintf("t%d", i)
-		topics[routes.Of([]byte(name))] = name
-	}
+	topics := topicOfEach(2)
 	event := func(p int) [2]string { return [2]string{topics[p], `{"topic":"` + topics[p] + `"}`} }
 	foreign(t, cluster, event(0), event(1))
 	cutOff(t, cluster, 0, 1) // before crest came: nothing that it has to count

@@ -61,7 +61,8 @@ func newNode(ctx context.Context, cfg Config, ground Ground) (*Node, error) {
 // Addr is the HTTP address that the node listens on.
 func (n *Node) Addr() string { return n.listener.Addr().String() }
 
-// Ready is closed once everything in the log is counted and events are taken.
+// Ready is closed once everything in the log is counted and events are taken; or
+// everything but partitions that have lost what comes next in it.
 func (n *Node) Ready() <-chan struct{} { return n.ready }
 
 // Close gives back what New took, for a node that is not run.
@@ -103,13 +104,19 @@ func (n *Node) serve(ctx context.Context) error {
 
 // start waits for the replay and brings the log's settings to what was asked
 // for. A partition that fails meanwhile does not stop the node: it tells so in
-// readyz, and what can be read is read.
+// readyz, and what can be read is read. Where only such partitions have failed as
+// have lost their log, the node serves without them.
 func (n *Node) start(ctx context.Context) error {
-	if err := n.core.engine.WaitReady(ctx); err != nil {
-		if ctx.Err() == nil {
-			n.core.cfg.Logger.Error("the log could not be replayed; the node takes no events", "error", err)
-		}
+	err := n.core.engine.WaitReady(ctx)
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
 		return nil
+	case !errors.Is(err, messages.ErrLost) || n.core.engine.Running() == 0:
+		n.core.cfg.Logger.Error("the log could not be replayed; the node takes no events", "error", err)
+		return nil
+	default:
+		n.core.cfg.Logger.Error("the node serves without partitions that have lost their log: what needs them is not answered", "error", err)
 	}
 	told := []any{"took", time.Since(n.core.started).Round(time.Millisecond)}
 	if n.core.embedded != nil {

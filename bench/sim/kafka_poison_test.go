@@ -175,6 +175,10 @@ func (s *server) deadLetters(ctx context.Context, addr, topic, to string, n int)
 		if want := fmt.Sprintf("%d/%d/%d", at.partition, at.offset, number(r, "index")); string(r.Key) != want {
 			s.t.Errorf("a dead letter's key is %q, want %q", r.Key, want)
 		}
+		const logAppendTime = 1 // or letters with old stamps would be gone at once
+		if kept := r.Timestamp.UnixMilli(); r.Attrs.TimestampType() != logAppendTime || kept < number(r, "timestamp") {
+			s.t.Errorf("a letter of %d is kept as one of %d, with timestamps of type %d", number(r, "timestamp"), kept, r.Attrs.TimestampType())
+		}
 		all = append(all, at)
 	}
 	return all

@@ -351,6 +351,7 @@ func (l *letter) encodeTo(e *batchEncoder) {
 		{Key: []byte("partition"), Value: []byte(partition)},
 		{Key: []byte("offset"), Value: []byte(offset)},
 		{Key: []byte("index"), Value: []byte(strconv.Itoa(l.index))},
+		{Key: []byte("timestamp"), Value: []byte(strconv.FormatInt(l.stamp, 10))},
 	}
 	if l.events > 1 {
 		headers = append(headers, messages.Header{Key: []byte("events"), Value: []byte(strconv.Itoa(l.events))})
@@ -364,7 +365,9 @@ func (l *letter) encodeTo(e *batchEncoder) {
 	e.add(l.stamp, name(l.index), value, headers)
 }
 
-// ready makes the topic if it is missing.
+// ready makes the topic if it is missing. It keeps letters by when they came: the
+// stamps of what cannot be counted may be of any time, and it would drop or refuse
+// those.
 func (d *deadLetters) ready(ctx context.Context) error {
 	if d.made {
 		return nil
@@ -373,7 +376,7 @@ func (d *deadLetters) ready(ctx context.Context) error {
 	if errors.Is(err, errNoTopic) && !d.cfg.NoCreate {
 		_, err = d.client.create(ctx, newTopic{
 			name: d.topic, partitions: 1, replication: d.cfg.Replication, retention: d.cfg.Retention,
-			configs: map[string]string{"cleanup.policy": "delete"},
+			configs: map[string]string{"cleanup.policy": "delete", "message.timestamp.type": "LogAppendTime"},
 		})
 	}
 	d.made = err == nil

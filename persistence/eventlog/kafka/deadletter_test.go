@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -100,7 +101,8 @@ func TestDeadLettersGoToTheirTopic(t *testing.T) {
 			h[header.Key] = string(header.Value)
 		}
 		if key := h["partition"] + "/" + h["offset"] + "/" + h["index"]; key != string(r.Key) || h["reason"] != "reason "+h["index"] || h["content-type"] != "text/poison" ||
-			string(r.Value) != "value \xff "+h["offset"] || len(h) != 5 {
+			string(r.Value) != "value \xff "+h["offset"] ||
+			h["timestamp"] != strconv.FormatInt(r.Timestamp.UnixMilli(), 10) || len(h) != 6 {
 			t.Fatalf("letter %+v", r)
 		}
 	}

@@ -27,6 +27,7 @@ func (s stuck) Top(q *window.TopAsk) *rank.Part {
 
 func TestQuestionsNobodyWaitsForAreDropped(t *testing.T) {
 	entered, gate := make(chan struct{}, 1000), make(chan struct{})
+	defer close(gate) // whoever is at work still
 	h := func([]byte) uint64 { return 0 }
 	r := newRig(t, messages.ClockWall, func(c *Config) {
 		c.NewCore = func() Core { return stuck{window.New(window.Config{Hash: h}), entered, gate} }

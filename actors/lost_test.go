@@ -37,8 +37,8 @@ func losing(t *testing.T, clock messages.Clock, lost messages.Partition, atStart
 		for p, topic := range topics {
 			e := event(topic, "", "", uint64(p+1))
 			e.HasTime, e.Time = true, messages.Micros(r.now.Load())
-			if messages.Partition(p) == lost {
-				e.Time += messages.Minute // its clock is the furthest
+			if messages.Partition(p) != lost { // whose clock is the furthest
+				e.Time -= messages.Minute
 			}
 			pos = r.send(e)
 		}
@@ -98,6 +98,7 @@ func answersTheRest(t *testing.T, r *rig, topics []string, lost messages.Partiti
 	}
 	good := messages.Partition(1)
 	next := event(topics[good], "", "", 5)
+	next.HasTime, next.Time = true, messages.Micros(r.now.Load())-messages.Minute
 	if err := r.Admit(r.ctx(), r.frame(next), false); err != nil {
 		t.Errorf("an event for a partition that runs is refused: %v", err)
 	}

@@ -93,7 +93,7 @@ func (e *Engine) appendAll(ctx context.Context, kind messages.FrameKind, data []
 }
 
 // Seen tells what a frame stamped from now on will meet under its
-// Idempotency-Key, as of what the key's home partition has counted. A *Failure if
+// Idempotency-Key, as of what the key's home partition has counted. A *messages.PartitionError if
 // that has failed: what it has counted decides about keys no more.
 func (e *Engine) Seen(ctx context.Context, q *messages.KeyQuery) (messages.KeyVerdict, error) {
 	home := e.routes.Home(q.Key)

@@ -241,7 +241,7 @@ func (e *Engine) sinceStart() time.Duration { return time.Since(e.started) }
 
 // Ready is nil once everything that was in the log at the start is counted;
 // before, messages.ErrNotReady with how far the replay is. If a partition has failed
-// it is a *Failure from then on: what does not need it is answered.
+// it is a *messages.PartitionError from then on: what does not need it is answered.
 func (e *Engine) Ready() error {
 	if err := e.replaying(); err != nil {
 		return err
@@ -323,7 +323,7 @@ func (e *Engine) Reached() messages.Micros {
 func (e *Engine) Applied(pos messages.Position) { e.progress.applied(pos) }
 
 // Await waits until everything before pos is counted. messages.ErrBehind if ctx
-// ends before, a *Failure if that will never be.
+// ends before, a *messages.PartitionError if that will never be.
 func (e *Engine) Await(ctx context.Context, pos messages.Position) error {
 	return behind(ctx, e.progress.await(ctx, pos, allNeeded))
 }

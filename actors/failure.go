@@ -2,39 +2,12 @@ package actors
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/crestdb/crest/messages"
 )
 
-// Failure says that a partition has failed: messages.ErrPartition, and its cause.
-// What needs the partition is not answered until the node is restarted with what
-// it lacks; the rest is.
-type Failure struct {
-	partition messages.Partition
-	cause     error
-	others    int // how many more have failed, where that is told
-}
-
-func (f *Failure) Error() string {
-	text := fmt.Sprintf("partition %d: %v: %v", f.partition, f.cause, messages.ErrPartition)
-	if f.others > 0 {
-		text += fmt.Sprintf(", as have %d more", f.others)
-	}
-	return text
-}
-
-// Unwrap makes it a messages.ErrPartition and what its cause is.
-func (f *Failure) Unwrap() []error { return []error{messages.ErrPartition, f.cause} }
-
-// Partition is which one has failed.
-func (f *Failure) Partition() messages.Partition { return f.partition }
-
-// Cause says why, for people.
-func (f *Failure) Cause() string { return f.cause.Error() }
-
-func (p *progress) failureLocked(i messages.Partition) *Failure {
-	return &Failure{partition: i, cause: p.causes[i]}
+func (p *progress) failureLocked(i messages.Partition) *messages.PartitionError {
+	return &messages.PartitionError{Partition: i, Cause: p.causes[i]}
 }
 
 // failed names a partition that has failed, nil if none has. Of several it is one
@@ -42,7 +15,7 @@ func (p *progress) failureLocked(i messages.Partition) *Failure {
 func (p *progress) failed() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var worst *Failure
+	var worst *messages.PartitionError
 	n := 0
 	for i, cause := range p.causes {
 		if cause == nil {
@@ -56,7 +29,7 @@ func (p *progress) failed() error {
 	if worst == nil {
 		return nil
 	}
-	worst.others = n - 1
+	worst.Others = n - 1
 	return worst
 }
 

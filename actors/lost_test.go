@@ -71,8 +71,8 @@ func losing(t *testing.T, clock messages.Clock, lost messages.Partition, atStart
 
 // failedOf tells whether an error says that partition p has lost its log.
 func failedOf(err error, p messages.Partition) bool {
-	var f *Failure
-	return errors.As(err, &f) && f.Partition() == p && strings.Contains(f.Cause(), messages.ErrLost.Error()) &&
+	var f *messages.PartitionError
+	return errors.As(err, &f) && f.Partition == p && strings.Contains(f.Cause.Error(), messages.ErrLost.Error()) &&
 		errors.Is(err, messages.ErrLost) && errors.Is(err, messages.ErrPartition) && !errors.Is(err, messages.ErrBehind)
 }
 
@@ -320,10 +320,10 @@ func TestAFailureThatIsNoLossRefusesEvents(t *testing.T) {
 	r, topics := losing(t, messages.ClockWall, lost, false, nil)
 	r.log.Break(errors.New("bit rot"), broken)
 	r.send(event(topics[broken], "", "", 1))
-	var f *Failure
+	var f *messages.PartitionError
 	eventually(t, "it is the worse one", func() bool {
 		err := r.Ready()
-		return errors.As(err, &f) && f.Partition() == broken && strings.Contains(err.Error(), "bit rot") && strings.Contains(err.Error(), "as have 1 more")
+		return errors.As(err, &f) && f.Partition == broken && strings.Contains(err.Error(), "bit rot") && strings.Contains(err.Error(), "as have 1 more")
 	})
 	if err := r.Admit(r.ctx(), r.frame(event(topics[1], "", "", 1)), false); !errors.Is(err, messages.ErrPartition) || errors.Is(err, messages.ErrLost) {
 		t.Errorf("admit: %v", err)

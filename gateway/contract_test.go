@@ -106,7 +106,7 @@ func exchanges() []exchange {
 		{operation: "GET /readyz", status: 200},
 		{operation: "GET /readyz", status: 503, set: func(e *fakeEngine) { e.ready = messages.ErrNotReady }},
 		{operation: "GET /readyz", status: 503, set: func(e *fakeEngine) { e.ready = messages.ErrPartition }},
-		{operation: "GET /readyz", status: 503, set: func(e *fakeEngine) { e.ready = lostPartition{} }},
+		{operation: "GET /readyz", status: 503, set: func(e *fakeEngine) { e.ready = lostPartition }},
 		{operation: "GET /metrics", status: 200},
 		{operation: "GET /api/v1/health", status: 200},
 		{operation: "GET /api/v1/health", status: 200, set: func(e *fakeEngine) { e.ready = messages.ErrNotReady }},

@@ -62,7 +62,7 @@ func problemOf(err error, timeout time.Duration) *refusal {
 		known   *refusal
 		refused *messages.RefusedError
 		notKept *messages.NotKeptError
-		failed  failedPartition
+		failed  *messages.PartitionError
 	)
 	switch {
 	case errors.As(err, &known):
@@ -92,7 +92,7 @@ func problemOf(err error, timeout time.Duration) *refusal {
 	case errors.As(err, &failed):
 		return partitionFailed(failed)
 	case errors.Is(err, messages.ErrPartition):
-		return later(http.StatusServiceUnavailable, "Partition failed", sentence(err.Error())+" Its node must be restarted, unless the log has lost what is missing; GET /api/v1/status names the partition.", 10*time.Second)
+		return later(http.StatusServiceUnavailable, "Partition failed", sentence(err.Error())+" Its node must be restarted; GET /api/v1/status names the partition.", 10*time.Second)
 	case errors.Is(err, messages.ErrBehind):
 		return later(http.StatusServiceUnavailable, "Not counted yet", sentence(err.Error())+" Ask again.", retryAfter)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, messages.ErrBusy):
@@ -107,15 +107,8 @@ func problemOf(err error, timeout time.Duration) *refusal {
 	}
 }
 
-// failedPartition is an error that says which partition has failed, and why.
-type failedPartition interface {
-	error
-	Partition() messages.Partition
-	Cause() string
-}
-
 // partitionFailed is the answer to what needs a partition that has failed.
-func partitionFailed(f failedPartition) *refusal {
+func partitionFailed(f *messages.PartitionError) *refusal {
 	code, title := "partition_failed", "Partition failed"
 	advice := " Its node must be restarted; GET /api/v1/status says more."
 	if errors.Is(f, messages.ErrLost) {
@@ -123,7 +116,7 @@ func partitionFailed(f failedPartition) *refusal {
 		advice = " What needs this partition cannot be answered, and a restart alone does not help: it needs a snapshot that the log goes on from, or everything is to be counted anew. What does not need it is answered."
 	}
 	p := later(http.StatusServiceUnavailable, title, sentence(f.Error())+advice, 10*time.Second)
-	p.extra["code"], p.extra["partition"], p.extra["cause"] = code, f.Partition(), f.Cause()
+	p.extra["code"], p.extra["partition"], p.extra["cause"] = code, f.Partition, f.Cause.Error()
 	return p
 }
 

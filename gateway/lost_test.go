@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -12,29 +13,22 @@ import (
 	"github.com/crestdb/crest/messages"
 )
 
-// lostPartition is what an engine says of what needs partition 3, which has lost
-// its log.
-type lostPartition struct{}
-
-func (lostPartition) Error() string                 { return "partition 3: trimmed to 8: a partition has failed" }
-func (lostPartition) Unwrap() []error               { return []error{messages.ErrPartition, messages.ErrLost} }
-func (lostPartition) Partition() messages.Partition { return 3 }
-func (lostPartition) Cause() string                 { return "trimmed to 8" }
-
-// brokenPartition has failed otherwise.
-type brokenPartition struct{ lostPartition }
-
-func (brokenPartition) Unwrap() []error { return []error{messages.ErrPartition} }
+// What an engine says of what needs partition 3, which has lost its log, or has
+// failed otherwise.
+var (
+	lostPartition   = &messages.PartitionError{Partition: 3, Cause: fmt.Errorf("%w: trimmed to 8", messages.ErrLost)}
+	brokenPartition = &messages.PartitionError{Partition: 3, Cause: errors.New("bit rot")}
+)
 
 // TestAFailedPartitionIsNamed wherever something needs it, with its cause, and with
 // what can be done about it.
 func TestAFailedPartitionIsNamed(t *testing.T) {
 	for _, c := range []struct {
-		err          error
+		err          *messages.PartitionError
 		code, advice string
 	}{
-		{lostPartition{}, "partition_lost", "a restart alone does not help"},
-		{brokenPartition{}, "partition_failed", "must be restarted"},
+		{lostPartition, "partition_lost", "a restart alone does not help"},
+		{brokenPartition, "partition_failed", "must be restarted"},
 	} {
 		s := newTestServer(t)
 		s.engine.set(func(e *fakeEngine) { e.err, e.ready = fmt.Errorf("gather: %w", c.err), c.err })
@@ -46,11 +40,11 @@ func TestAFailedPartitionIsNamed(t *testing.T) {
 			},
 		} {
 			p := ask()
-			if p["code"] != c.code || p["partition"] != 3.0 || p["cause"] != "trimmed to 8" || !strings.Contains(p["detail"].(string), c.advice) {
+			if p["code"] != c.code || p["partition"] != 3.0 || p["cause"] != c.err.Cause.Error() || !strings.Contains(p["detail"].(string), c.advice) {
 				t.Errorf("%s: %v", name, p)
 			}
 		}
-		if h := decodeAs[api.Health](t, s.get(t, "/api/v1/health")); h.Status != "degraded" || !strings.Contains(h.Reason, "partition 3: trimmed to 8") {
+		if h := decodeAs[api.Health](t, s.get(t, "/api/v1/health")); h.Status != "degraded" || !strings.Contains(h.Reason, "partition 3: "+c.err.Cause.Error()) {
 			t.Errorf("health %+v", h)
 		}
 	}
@@ -59,20 +53,20 @@ func TestAFailedPartitionIsNamed(t *testing.T) {
 // TestWithAFailedPartitionTheEngineIsAsked, and decides what it can answer and take.
 func TestWithAFailedPartitionTheEngineIsAsked(t *testing.T) {
 	s := newTestServer(t)
-	s.engine.set(func(e *fakeEngine) { e.ready = lostPartition{} })
+	s.engine.set(func(e *fakeEngine) { e.ready = lostPartition })
 	if c := decodeAs[api.Count](t, s.get(t, "/api/v1/count?topic=aaa")); c.Estimate != 3 {
 		t.Errorf("count %+v", c)
 	}
 	it := newIngestTest(t, nil)
-	it.node.set(func(n *fakeNode) { n.readyErr = lostPartition{} })
+	it.node.set(func(n *fakeNode) { n.readyErr = lostPartition })
 	if re := it.send(eventsPath, `{"topic":"a"}`, typeHeader, jsonBody); re.status != 200 || it.node.frameCount() != 1 {
 		t.Errorf("%d %s", re.status, re.body)
 	}
-	it.node.set(func(n *fakeNode) { n.admitErr = lostPartition{} })
+	it.node.set(func(n *fakeNode) { n.admitErr = lostPartition })
 	if re := it.send(eventsPath, `{"topic":"a"}`, typeHeader, jsonBody); re.status != 503 || re.fields["partition"] != 3.0 || it.node.frameCount() != 1 {
 		t.Errorf("%d %s", re.status, re.body)
 	}
-	it.node.set(func(n *fakeNode) { n.admitErr, n.seenErr = nil, lostPartition{} })
+	it.node.set(func(n *fakeNode) { n.admitErr, n.seenErr = nil, lostPartition })
 	if re := it.send(eventsPath, `{"topic":"a"}`, typeHeader, jsonBody, "Idempotency-Key", "k"); re.status != 503 || re.fields["code"] != "partition_lost" || it.node.frameCount() != 1 {
 		t.Errorf("%d %s", re.status, re.body)
 	}

@@ -46,7 +46,7 @@ func (s *Server) snapshotRefusal(r *http.Request, bounded context.Context, taken
 	default:
 		s.log.Error("snapshots that were asked for failed", "error", err)
 		no = later(http.StatusServiceUnavailable, "Snapshot failed", sentence(err.Error())+
-			" Nothing is lost: the log is kept until a snapshot succeeds. See to the store of snapshots.", 10*time.Second)
+			" Nothing is lost: the log is kept until a snapshot succeeds. See to the cause: mostly the store of snapshots, or the topic of dead letters.", 10*time.Second)
 	}
 	no.extra["snapshots"] = api.NewSnapshots(taken)
 	return no

@@ -30,6 +30,24 @@ var (
 	ErrLost = errors.New("the log has lost what comes next")
 )
 
+// PartitionError names a partition that has failed. It is ErrPartition, and what its
+// cause is.
+type PartitionError struct {
+	Partition Partition
+	Cause     error
+	Others    int // how many more have failed, where that is told
+}
+
+func (e *PartitionError) Error() string {
+	text := fmt.Sprintf("partition %d: %v: %v", e.Partition, e.Cause, ErrPartition)
+	if e.Others > 0 {
+		text += fmt.Sprintf(", as have %d more", e.Others)
+	}
+	return text
+}
+
+func (e *PartitionError) Unwrap() []error { return []error{ErrPartition, e.Cause} }
+
 // RefusedError says that events cannot be taken now, and when to try again.
 // Nothing of what was refused is counted.
 type RefusedError struct {

@@ -171,10 +171,10 @@ func (w *spreadWorld) ask(q question) any {
 	}
 }
 
-// TestSpreadTopics asks everything of logs that are not keyed by topic: 48, or
+// TestSpreadTopics asks everything of logs that are not keyed by topic: 24, or
 // CREST_SEEDS.
 func TestSpreadTopics(t *testing.T) {
-	n := uint64(48)
+	n := uint64(24)
 	if text := os.Getenv("CREST_SEEDS"); text != "" {
 		var err error
 		if n, err = strconv.ParseUint(text, 10, 32); err != nil {

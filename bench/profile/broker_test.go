@@ -85,6 +85,9 @@ func fill(ctx context.Context, addr string, events int) error {
 	}
 	var e workload.Event
 	for range events {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		stream.Next(&e)
 		p.Produce(ctx, &kgo.Record{Key: []byte(e.Topic.String()), Value: eventJSON(&e), Timestamp: time.UnixMicro(int64(e.Time))}, promise)
 	}

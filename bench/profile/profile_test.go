@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -55,7 +56,10 @@ func TestThePartEndsWithItsBroker(t *testing.T) {
 	err := (&backlog{events: testEvents}).readFrom(t.Context(), b, testNode(t), func(ctx context.Context, _ string) error {
 		used = true
 		b.cmd.Process.Kill()
-		<-ctx.Done()
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Minute):
+		}
 		return nil
 	})
 	if !used || !errors.Is(err, errBrokerEnded) {
@@ -66,7 +70,20 @@ func TestThePartEndsWithItsBroker(t *testing.T) {
 func TestTheBrokerEndsWithWhoStartedIt(t *testing.T) {
 	b := testBroker(t)
 	b.life.Close()
-	<-b.ended
+	select {
+	case <-b.ended:
+	case <-time.After(time.Minute):
+		t.Error("it is still there")
+	}
+}
+
+func TestAFillingBrokerEndsWithWhoStartedIt(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, self(t), brokerArg, "1000000000") // its input has ended
+	if out, err := cmd.CombinedOutput(); err == nil || ctx.Err() != nil {
+		t.Errorf("error %v, said %q; want it to end by itself", err, out)
+	}
 }
 
 func TestAnInterruptEndsTheFilling(t *testing.T) {

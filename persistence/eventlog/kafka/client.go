@@ -44,7 +44,13 @@ type client struct {
 	met    atomic.Bool // a broker has answered
 	speaks atomic.Pointer[spoken]
 	// topic is the id of the configured topic as first seen; nil before.
-	topic atomic.Pointer[[16]byte]
+	topic   atomic.Pointer[[16]byte]
+	brokers atomic.Pointer[[]int32] // as last heard; nil before
+	turn    atomic.Uint32           // which of them askAny begins with
+
+	leaders leaders
+	asking  sync.Mutex // held while asking who they are
+	asked   time.Time  // guarded by asking
 
 	mu     sync.Mutex
 	closed bool
@@ -112,6 +118,79 @@ func (c *client) ask(ctx context.Context, x *exchange, wait time.Duration) error
 	return err
 }
 
+const (
+	// askAnother is how long a broker may be silent before another one is asked as
+	// well, where any will do.
+	askAnother = 500 * time.Millisecond
+	// askedAtMost is how many are asked by their number.
+	askedAtMost = 3
+)
+
+// askAny sends a request to a broker, whichever. Another one is asked as well when
+// it fails or is silent for askAnother; the first answer counts.
+func (c *client) askAny(ctx context.Context, request func() *exchange) (*exchange, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+	type outcome struct {
+		x   *exchange
+		err error
+	}
+	routes := c.anyRoutes()
+	outcomes := make(chan outcome, len(routes))
+	asked, failed := 0, 0
+	ask := func() {
+		x := request()
+		x.route = routes[asked]
+		asked++
+		running.Go(func() { outcomes <- outcome{x, c.ask(ctx, x, 0)} })
+	}
+	ask()
+	silent := time.NewTicker(askAnother)
+	defer silent.Stop()
+	var first error
+	for {
+		select {
+		case o := <-outcomes:
+			if o.err == nil {
+				return o.x, nil
+			}
+			if first == nil {
+				first = o.err
+			}
+			if failed++; failed == len(routes) || ctx.Err() != nil || !passes(o.err) {
+				return nil, first
+			}
+			if failed < asked {
+				continue // the others may answer yet
+			}
+			ask()
+			silent.Reset(askAnother)
+		case <-silent.C:
+			if asked < len(routes) {
+				ask()
+			}
+		}
+	}
+}
+
+// anyRoutes are the ways to a broker: the connection that kafka-go has, then some
+// of the brokers that are known, others each time. Before any is known kafka-go
+// makes another connection, to one of those that it was told of.
+func (c *client) anyRoutes() []func(protocol.Cluster) (protocol.Broker, error) {
+	routes := []func(protocol.Cluster) (protocol.Broker, error){nil}
+	brokers := c.brokers.Load()
+	if brokers == nil || len(*brokers) == 0 {
+		return append(routes, nil)
+	}
+	turn := int(c.turn.Add(1))
+	for i := range min(len(*brokers), askedAtMost) {
+		routes = append(routes, toBroker((*brokers)[(turn+i)%len(*brokers)]))
+	}
+	return routes
+}
+
 // toBroker routes to a broker by its number.
 func toBroker(id int32) func(protocol.Cluster) (protocol.Broker, error) {
 	return func(c protocol.Cluster) (protocol.Broker, error) {
@@ -150,8 +229,8 @@ func (c *client) versions(ctx context.Context) (*spoken, error) {
 	if s := c.speaks.Load(); s != nil {
 		return s, nil
 	}
-	x := &exchange{api: apiVersions}
-	if err := c.ask(ctx, x, 0); err != nil {
+	x, err := c.askAny(ctx, func() *exchange { return &exchange{api: apiVersions} })
+	if err != nil {
 		return nil, fmt.Errorf("ask what the broker speaks: %w", err)
 	}
 	s, r := new(spoken), x.reader()

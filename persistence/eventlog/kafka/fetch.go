@@ -52,13 +52,44 @@ func (f *fetched) free() {
 
 // fetch reads a partition from an offset on, only what is committed. It waits
 // until there is something, wait at the longest. A batch comes whole, also one
-// above maxBytes.
+// above maxBytes. The error is errMoved as soon as the partition has another leader
+// than the one asked; after any other one it is asked who leads.
 func (c *client) fetch(ctx context.Context, p messages.Partition, from messages.Offset, maxBytes int, wait time.Duration) (*fetched, error) {
+	return c.fetchTelling(ctx, p, from, maxBytes, wait, func() {})
+}
+
+// fetchTelling is fetch that calls begun when the answer has begun to come.
+func (c *client) fetchTelling(ctx context.Context, p messages.Partition, from messages.Offset, maxBytes int, wait time.Duration, begun func()) (*fetched, error) {
+	leader := c.leaders.of(int32(p))
+	asking, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer c.leaders.whenMoved(int32(p), leader, func() { cancel(errMoved) })()
+	f, err := c.fetchFrom(asking, leader, p, from, maxBytes, wait, begun)
+	switch {
+	case err == nil:
+	case context.Cause(asking) == errMoved:
+		return nil, errMoved
+	default:
+		// Before it is tried again: the leader may be another one by now.
+		c.learnLeaders(ctx)
+	}
+	return f, err
+}
+
+// fetchFrom is a fetch from a broker; -1: from the leader, as kafka-go knows it.
+func (c *client) fetchFrom(ctx context.Context, leader int32, p messages.Partition, from messages.Offset, maxBytes int, wait time.Duration, begun func()) (*fetched, error) {
 	s, err := c.versions(ctx)
 	if err != nil {
 		return nil, err
 	}
-	x := &exchange{api: apiFetch, version: 11, route: toLeader(c.cfg.Topic, int32(p)), room: answerRoom}
+	x := &exchange{api: apiFetch, version: 11, route: toBroker(leader)}
+	if leader < 0 {
+		x.route = toLeader(c.cfg.Topic, int32(p))
+	}
+	x.room = func(n int) []byte {
+		begun()
+		return answerRoom(n)
+	}
 	id := c.topic.Load()
 	if s.fetch >= 13 && id != nil && *id != [16]byte{} {
 		// By its id: a topic made again under the name is another one.
@@ -66,7 +97,9 @@ func (c *client) fetch(ctx context.Context, p messages.Partition, from messages.
 	}
 	x.body = fetchRequest(x, c.cfg.Topic, id, int32(p), int64(from), maxBytes, wait)
 	if err := c.ask(ctx, x, wait); err != nil {
-		c.forgetVersions()
+		if ctx.Err() == nil {
+			c.forgetVersions()
+		}
 		return nil, err
 	}
 	f, err := parseFetch(x, int32(p))

@@ -48,12 +48,15 @@ func (h *health) fine(p messages.Partition) {
 }
 
 // failed says that something is going to be tried again.
-func (h *health) failed(p messages.Partition, err error) {
+func (h *health) failed(p messages.Partition, err error) { h.failedSince(p, time.Now(), err) }
+
+// failedSince is failed, of what has been so for a while.
+func (h *health) failedSince(p messages.Partition, since time.Time, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	f, ok := h.failing[p]
 	if !ok {
-		f.since = time.Now()
+		f.since = since
 		if len(h.failing) == 0 { // one line for all partitions, until all are fine
 			h.logger.Warn(h.began, "partition", p, "error", brief(err))
 		}

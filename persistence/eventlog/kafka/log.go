@@ -110,7 +110,7 @@ func open(ctx context.Context, cfg Config, c *client) (*Log, error) {
 			logger: cfg.Logger, failing: map[messages.Partition]failure{},
 			began: "kafka: a write failed and is tried again", over: "kafka: no write fails any more",
 		},
-		sender: newSender(c, cfg.Topic, meta.leaders),
+		sender: newSender(c, cfg.Topic),
 		ends:   newWatermarks(begins, ends),
 	}
 	if _, err := rand.Read(l.writer[:]); err != nil {

@@ -19,6 +19,8 @@ type topicMeta struct {
 	topicID    [16]byte
 	partitions int
 	leaders    []int32 // per partition; -1: none now
+	epochs     []int32 // of those; they rise with each election
+	brokers    []int32 // that are there
 	// copies and inSync are of the partition that has the fewest.
 	copies, inSync int
 }
@@ -32,7 +34,9 @@ func (c *client) metadata(ctx context.Context, topic string) (*topicMeta, error)
 	}
 	if topic == c.cfg.Topic {
 		c.topic.CompareAndSwap(nil, &m.topicID)
+		c.leaders.learn(m)
 	}
+	c.brokers.Store(&m.brokers)
 	return m, nil
 }
 
@@ -41,6 +45,17 @@ func (c *client) askMetadata(ctx context.Context, topic string) (*topicMeta, err
 	if err != nil {
 		return nil, err
 	}
+	x, err := c.askAny(ctx, func() *exchange { return metadataRequest(s, topic) })
+	if err != nil {
+		if ctx.Err() == nil {
+			c.forgetVersions()
+		}
+		return nil, err
+	}
+	return parseMetadata(x)
+}
+
+func metadataRequest(s *spoken, topic string) *exchange {
 	x := &exchange{api: apiMetadata, version: 8}
 	if s.metadata >= 10 {
 		x.version, x.flexible = 10, true
@@ -57,18 +72,14 @@ func (c *client) askMetadata(ctx context.Context, topic string) (*topicMeta, err
 	w.bool(false) // and in the topic
 	w.tags()
 	x.body = w.b
-	if err := c.ask(ctx, x, 0); err != nil {
-		c.forgetVersions()
-		return nil, err
-	}
-	return parseMetadata(x)
+	return x
 }
 
 func parseMetadata(x *exchange) (*topicMeta, error) {
 	r, m := x.reader(), new(topicMeta)
 	r.int32() // throttled for
 	for n := r.array(); n > 0 && !r.bad; n-- {
-		r.int32() // broker
+		m.brokers = append(m.brokers, r.int32())
 		r.str()   // host
 		r.int32() // port
 		r.str()   // rack
@@ -85,9 +96,9 @@ func parseMetadata(x *exchange) (*topicMeta, error) {
 		}
 		r.int8() // internal
 		m.partitions = r.array()
-		m.leaders = make([]int32, m.partitions)
+		m.leaders, m.epochs = make([]int32, m.partitions), make([]int32, m.partitions)
 		for i := range m.leaders {
-			m.leaders[i] = -1
+			m.leaders[i], m.epochs[i] = -1, -1
 		}
 		for i := range m.partitions {
 			if r.bad {
@@ -111,8 +122,7 @@ func parseMetadata(x *exchange) (*topicMeta, error) {
 
 func (m *topicMeta) parsePartition(r *wireReader, first bool) {
 	r.int16() // error: there is no leader then
-	p, leader := r.int32(), r.int32()
-	r.int32() // leader's epoch
+	p, leader, epoch := r.int32(), r.int32(), r.int32()
 	var brokers [3]int
 	for list := range brokers { // replicas, in sync, offline
 		brokers[list] = r.array()
@@ -122,7 +132,7 @@ func (m *topicMeta) parsePartition(r *wireReader, first bool) {
 	}
 	r.tags()
 	if p >= 0 && int(p) < len(m.leaders) {
-		m.leaders[p] = leader
+		m.leaders[p], m.epochs[p] = leader, epoch
 	}
 	if first || brokers[0] < m.copies {
 		m.copies = brokers[0]

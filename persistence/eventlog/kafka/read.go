@@ -24,6 +24,9 @@ const (
 	readAgain = 4
 	// leastFetch is what is still asked for of a broker that is slow.
 	leastFetch = 64 << 10
+	// silentFor is how long a broker may be late with an answer before that is told. It
+	// is waited for much longer: it may be slow.
+	silentFor = 3 * time.Second
 	// cursorsKept bounds the readers of one partition that go on where they were;
 	// one more fetches anew.
 	cursorsKept = 2
@@ -161,8 +164,8 @@ func (l *Log) fetchInto(ctx context.Context, c *cursor) error {
 		if err := l.ends.lost(); err != nil {
 			return err
 		}
-		asked := time.Now()
-		f, err := l.client.fetch(both, c.partition, c.at, c.want, l.cfg.FetchWait)
+		asked, leader := time.Now(), l.client.leaders.of(int32(c.partition))
+		f, err := l.fetchTold(both, c)
 		switch {
 		case err == nil:
 			l.reading.health.fine(c.partition)
@@ -186,6 +189,9 @@ func (l *Log) fetchInto(ctx context.Context, c *cursor) error {
 			return errClosed
 		case ctx.Err() != nil:
 			return ctx.Err()
+		case errors.Is(err, errMoved):
+			wait, outside = shortestRetry, 0
+			continue
 		case errors.Is(err, kafkago.OffsetOutOfRange):
 			if outside++; outside >= readAgain {
 				return l.outOfRange(both, c)
@@ -195,11 +201,52 @@ func (l *Log) fetchInto(ctx context.Context, c *cursor) error {
 			c.want = max(c.want/2, leastFetch)
 		}
 		l.reading.health.failed(c.partition, explained(err))
-		if err := pause(ctx, l.open, wait); err != nil {
+		switch moved, err := l.rest(ctx, c.partition, leader, wait); {
+		case err != nil:
 			return err
+		case moved:
+			wait, outside = shortestRetry, 0
+		default:
+			wait = min(2*wait, longestRetry)
 		}
-		wait = min(2*wait, longestRetry)
 	}
+}
+
+// fetchTold fetches at a cursor's offset. While no answer comes that is overdue the
+// partition counts as one that cannot be read.
+func (l *Log) fetchTold(ctx context.Context, c *cursor) (*fetched, error) {
+	var mu sync.Mutex
+	over := false
+	due := time.Now().Add(l.cfg.FetchWait)
+	late := time.AfterFunc(l.cfg.FetchWait+silentFor, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if !over {
+			l.reading.health.failedSince(c.partition, due,
+				fmt.Errorf("broker %d does not answer", l.client.leaders.of(int32(c.partition))))
+		}
+	})
+	end := func() {
+		late.Stop()
+		mu.Lock()
+		defer mu.Unlock()
+		over = true
+	}
+	defer end()
+	return l.client.fetchTelling(ctx, c.partition, c.at, c.want, l.cfg.FetchWait, end)
+}
+
+// rest is pause, but for the time when the partition has another leader than the one
+// asked: that one is not waited for.
+func (l *Log) rest(ctx context.Context, p messages.Partition, asked int32, d time.Duration) (moved bool, err error) {
+	resting, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer l.client.leaders.whenMoved(int32(p), asked, func() { cancel(errMoved) })()
+	err = pause(resting, l.open, d)
+	if err != nil && context.Cause(resting) == errMoved {
+		return true, nil
+	}
+	return false, err
 }
 
 // outOfRange says what became of an offset that its leader does not have.

@@ -19,9 +19,6 @@ const (
 	linger = 500 * time.Microsecond
 	// maxRequest bounds a produce request, but for one batch.
 	maxRequest = 8 << 20
-	// leadersPause is how long a broker's word about leaders is not asked for again.
-	leadersPause   = 100 * time.Millisecond
-	leadersTimeout = 2 * time.Second
 )
 
 // sender sends the batches of all writers: those of partitions with the same
@@ -30,10 +27,6 @@ const (
 type sender struct {
 	client *client
 	topic  string
-
-	leaders atomic.Pointer[[]int32] // by partition, as last heard
-	asking  sync.Mutex              // held while asking who they are
-	asked   time.Time               // guarded by asking
 
 	poke chan struct{} // cap 1: something waits
 	mu   sync.Mutex
@@ -58,10 +51,8 @@ type sent struct {
 	err  error
 }
 
-func newSender(c *client, topic string, leaders []int32) *sender {
-	s := &sender{client: c, topic: topic, poke: make(chan struct{}, 1)}
-	s.leaders.Store(&leaders)
-	return s
+func newSender(c *client, topic string) *sender {
+	return &sender{client: c, topic: topic, poke: make(chan struct{}, 1)}
 }
 
 // send writes a batch, which becomes the sender's, and returns when all in-sync
@@ -128,16 +119,12 @@ func (s *sender) take() (groups []*sendingGroup) {
 	waiting := s.waiting
 	s.waiting = nil
 	s.mu.Unlock()
-	leaders := *s.leaders.Load()
 	open := map[int32]*sendingGroup{}
 	for _, one := range waiting {
 		if one.gone.Load() {
 			continue
 		}
-		leader := int32(-1)
-		if int(one.partition) < len(leaders) {
-			leader = leaders[one.partition]
-		}
+		leader := s.client.leaders.of(one.partition)
 		g := open[leader]
 		if g == nil || g.bytes+len(one.batch) > maxRequest {
 			g = &sendingGroup{leader: leader}
@@ -153,7 +140,16 @@ func (s *sender) take() (groups []*sendingGroup) {
 // be tried again, and has another leader by now, goes there first: its writer would
 // pause, and it was asked for as long as there was no leader.
 func (s *sender) exchange(ctx context.Context, leader int32, list []*sending) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	u := &underWay{sender: s, leader: leader, left: make([]bool, len(list)), staying: len(list), cancel: cancel}
+	for i, one := range list {
+		defer s.client.leaders.whenMoved(one.partition, leader, func() { u.leave(i, one) })()
+	}
 	results, err := s.ask(ctx, leader, list)
+	if !u.end() {
+		return
+	}
 	stale := err != nil
 	if err != nil {
 		results = make([]sent, len(list))
@@ -166,33 +162,72 @@ func (s *sender) exchange(ctx context.Context, leader int32, list []*sending) {
 	}
 	if stale {
 		// Before they are tried again: the leader may be another one by now.
-		s.learn(ctx)
+		s.client.learnLeaders(ctx)
 	}
-	leaders := *s.leaders.Load()
 	for i, one := range list {
 		r := results[i]
 		switch {
-		case r.err == nil:
-		case one.first != nil:
-			// A refusal would say that it was not written; the first try may have.
-			r.err = one.first
-		case verdict(r.err) == outcomeUnknown && moved(leaders, one.partition, leader):
-			one.first = r.err
-			s.queue(one)
-			continue
+		case u.left[i]:
+		case r.err != nil && (one.first != nil || verdict(r.err) == outcomeUnknown && s.client.leaders.moved(one.partition, leader)):
+			s.again(one, r.err)
+		default:
+			one.done <- r
 		}
-		one.done <- r
 	}
 }
 
-// moved tells whether a partition has a leader, and another one than was asked.
-func moved(leaders []int32, p, asked int32) bool {
-	return int(p) < len(leaders) && leaders[p] >= 0 && leaders[p] != asked
+// again sends a batch to another leader, if it is the first time.
+func (s *sender) again(one *sending, why error) {
+	if one.first != nil {
+		// A refusal would say that it was not written; the first try may have.
+		one.done <- sent{err: one.first}
+		return
+	}
+	one.first = why
+	s.queue(one)
+}
+
+// underWay is a request whose batches leave it for another leader as soon as there
+// is one: the broker that has it may be silent for ever.
+type underWay struct {
+	sender *sender
+	leader int32
+	cancel context.CancelFunc // of the request
+
+	mu      sync.Mutex
+	ended   bool
+	left    []bool // by batch; nobody changes it once ended
+	staying int
+}
+
+// leave sends a batch to the leader that its partition has by now.
+func (u *underWay) leave(i int, one *sending) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.ended {
+		return
+	}
+	u.left[i] = true
+	u.sender.again(one, fmt.Errorf("broker %d has not answered a write: %w", u.leader, errMoved))
+	if u.staying--; u.staying == 0 {
+		u.cancel()
+	}
+}
+
+// end keeps what is there where it is, and tells whether that is anything.
+func (u *underWay) end() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.ended = true
+	return u.staying > 0
 }
 
 func (s *sender) ask(ctx context.Context, leader int32, list []*sending) ([]sent, error) {
 	if leader < 0 {
 		return nil, kafkago.LeaderNotAvailable
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err() // they have left already
 	}
 	deadline := list[0].deadline
 	for _, one := range list {
@@ -208,22 +243,6 @@ func (s *sender) ask(ctx context.Context, leader int32, list []*sending) ([]sent
 		return nil, err
 	}
 	return parseProduced(x, list)
-}
-
-// learn asks the brokers who leads what, unless that was asked just now.
-func (s *sender) learn(ctx context.Context) {
-	s.asking.Lock()
-	defer s.asking.Unlock()
-	if time.Since(s.asked) < leadersPause {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, leadersTimeout)
-	defer cancel()
-	m, err := s.client.metadata(ctx, s.topic)
-	if err == nil {
-		s.leaders.Store(&m.leaders)
-	}
-	s.asked = time.Now()
 }
 
 // produceRequest is a request to write batches. It has its own copy of them: it is

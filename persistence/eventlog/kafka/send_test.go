@@ -24,8 +24,7 @@ func TestPartitionsOfOneBrokerShareARequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.close()
-	m, err := c.metadata(t.Context(), brokerTopic)
-	if err != nil {
+	if _, err := c.metadata(t.Context(), brokerTopic); err != nil {
 		t.Fatal(err)
 	}
 	sizes := make(chan int, 100)
@@ -34,7 +33,7 @@ func TestPartitionsOfOneBrokerShareARequest(t *testing.T) {
 		sizes <- len(req.(*kmsg.ProduceRequest).Topics[0].Partitions)
 		return nil, nil, false
 	})
-	s := newSender(c, brokerTopic, m.leaders)
+	s := newSender(c, brokerTopic)
 	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	var running, writers sync.WaitGroup
 	for p := range 16 {
@@ -100,7 +99,7 @@ func TestABatchThatNobodyWaitsForIsNotSent(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.close()
-	s := newSender(c, brokerTopic, []int32{0})
+	s := newSender(c, brokerTopic)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
 	if _, err := s.send(ctx, 0, []byte("batch")); !errors.Is(err, context.DeadlineExceeded) {
@@ -112,7 +111,8 @@ func TestABatchThatNobodyWaitsForIsNotSent(t *testing.T) {
 }
 
 func TestRequestsAreByLeaderAndBounded(t *testing.T) {
-	s := newSender(nil, brokerTopic, []int32{0, 1, 0, -1, 0})
+	s := newSender(new(client), brokerTopic)
+	s.client.leaders.learn(&topicMeta{leaders: []int32{0, 1, 0, -1, 0}, epochs: make([]int32, 5)})
 	for p, bytes := range []int{10, 10, maxRequest - 5, 10, 10, 10} {
 		s.waiting = append(s.waiting, &sending{partition: int32(p), batch: make([]byte, bytes)})
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/crestdb/crest/messages"
@@ -28,16 +29,17 @@ const (
 	minHeadroom = 0.25
 )
 
-// watch asks every second where the partitions begin and end, whether the topic
-// is still the same one, and whether its retention comes close to what is not
-// counted yet. It belongs to one goroutine.
+// watch asks every second who leads the partitions, where they begin and end,
+// whether the topic is still the same one, and whether its retention comes close to
+// what is not counted yet. It belongs to one goroutine.
 type watch struct {
 	log     *Log
-	missing time.Time // since when the brokers do not know the topic
-	narrow  time.Time // since when retention is close
-	warned  bool      // of that
-	grown   bool      // warned that there are more partitions
-	held    bool      // warned of a transaction that does not end
+	asking  atomic.Bool // leaders are asked where partitions begin and end
+	missing time.Time   // since when the brokers do not know the topic
+	narrow  time.Time   // since when retention is close
+	warned  bool        // of that
+	grown   bool        // warned that there are more partitions
+	held    bool        // warned of a transaction that does not end
 }
 
 func (w *watch) run(ctx context.Context) {
@@ -54,10 +56,10 @@ func (w *watch) run(ctx context.Context) {
 }
 
 func (w *watch) poll(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
-	defer cancel()
 	l := w.log
-	m, err := l.client.metadata(ctx, l.cfg.Topic)
+	asking, cancel := context.WithTimeout(ctx, pollTimeout)
+	defer cancel()
+	m, err := l.client.metadata(asking, l.cfg.Topic)
 	switch {
 	case errors.Is(err, errNoTopic):
 		w.judge(nil, time.Now())
@@ -68,12 +70,26 @@ func (w *watch) poll(ctx context.Context) {
 	if w.judge(m, time.Now()); l.ends.lost() != nil {
 		return
 	}
+	if !w.asking.Swap(true) {
+		// Beside it: a leader that is silent must not keep from hearing of the next one.
+		l.background.Go(func() {
+			defer w.asking.Store(false)
+			w.offsets(ctx, m)
+		})
+	}
+	w.retention(time.Now())
+	w.transactions(time.Now())
+}
+
+// offsets asks leaders where their partitions begin and end.
+func (w *watch) offsets(ctx context.Context, m *topicMeta) {
+	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
+	defer cancel()
+	l := w.log
 	begins, ends := unknown(l.id.Partitions), unknown(l.id.Partitions)
 	_ = l.client.offsets(ctx, m, begins, ends) // of some: the others keep theirs
 	l.ends.learn(begins, ends)
 	l.health.probed(ends)
-	w.retention(time.Now())
-	w.transactions(time.Now())
 }
 
 // judge compares the topic with what it was; m is nil if the brokers do not know

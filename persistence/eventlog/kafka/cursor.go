@@ -175,7 +175,8 @@ type assembly struct {
 	c        *cursor
 	b        *messages.Batch
 	settings messages.Settings
-	full     bool // no more blocks in this Read
+	now      messages.Micros // the reader's clock, once for all records
+	full     bool            // no more blocks in this Read
 
 	end  messages.Offset // behind the last block
 	left int             // bytes of data that may still come
@@ -197,7 +198,7 @@ const (
 )
 
 func newAssembly(c *cursor, b *messages.Batch) *assembly {
-	a := &assembly{c: c, b: b, settings: b.Settings, end: b.Next, left: b.MaxBytes}
+	a := &assembly{c: c, b: b, settings: b.Settings, now: c.log.cfg.Now(), end: b.Next, left: b.MaxBytes}
 	if a.settings == (messages.Settings{}) {
 		a.settings = c.log.id.Settings
 	}
@@ -354,7 +355,7 @@ func (a *assembly) arrival(r *record) (stamp messages.Micros, why string) {
 	if r.time < 0 || r.time > maxMillis {
 		return 0, fmt.Sprintf("the record's timestamp %d is no time", r.time)
 	}
-	if ahead := stamp - a.c.log.cfg.Now(); ahead > a.maxAhead() {
+	if ahead := stamp - a.now; ahead > a.maxAhead() {
 		return 0, fmt.Sprintf("the record is stamped %s, %d s ahead of the reader's clock: at most %v",
 			time.UnixMicro(int64(stamp)).UTC().Format(time.RFC3339), ahead/messages.Second, a.settings.MaxAhead)
 	}

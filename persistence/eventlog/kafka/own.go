@@ -127,10 +127,10 @@ func (a *assembly) checkBlock(h *blockHeader, data []byte) error {
 // beginOwn opens a block with what its header says.
 func (a *assembly) beginOwn(r *record, h *blockHeader) {
 	stamp := messages.Micros(r.time) * messages.Millisecond
-	if now := a.c.log.cfg.Now(); !a.c.head.appendTime && (r.time < 0 || r.time > maxMillis || stamp > now+a.maxAhead()) {
+	if !a.c.head.appendTime && (r.time < 0 || r.time > maxMillis || stamp > a.now+a.maxAhead()) {
 		// The writer's clock. What it has acknowledged is never refused, but a clock
 		// that far ahead does not take the partition's along.
-		stamp = now
+		stamp = a.now
 	}
 	if len(a.sents) == cap(a.sents) {
 		a.sents = make([]messages.Sent, 0, min(max(1, 2*cap(a.sents)), 64))

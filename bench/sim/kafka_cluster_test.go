@@ -26,9 +26,9 @@ import (
 // TestKafkaCluster: a topic of three replicas, of which a write wants two, on
 // three brokers that are controllers, too. Events flow through a node, half of
 // them with ids or under Idempotency-Keys and sent until they are acknowledged,
-// the others bare and sent once, and by a producer that is not ours, while each
-// broker is killed and comes back, leaders are moved, and at last two brokers are
-// away at once: then ingest is refused with Retry-After, what is counted can still
+// the others bare and sent once, and by a producer that is not ours, while two
+// brokers are killed and come back, the third one stops where it is and goes on,
+// leaders are moved, and at last two brokers are away at once: then ingest is refused with Retry-After, what is counted can still
 // be read, and all goes on by itself once they are back. Nothing acknowledged is
 // lost, nothing counts twice, the ledger balances; and so says a node that has
 // nothing but the topic.
@@ -56,7 +56,8 @@ func TestKafkaCluster(t *testing.T) {
 	}
 
 	probe := &sender{name: "probe", rng: rng}
-	for i, n := range rng.Perm(len(brokers)) {
+	order := rng.Perm(len(brokers))
+	for i, n := range order[:2] {
 		led := r.ledBy(ctx, brokers[n])
 		brokers[n].Kill()
 		killed := time.Now()
@@ -73,6 +74,10 @@ func TestKafkaCluster(t *testing.T) {
 		calm()
 		t.Logf("broker %d, which led %d partitions, is killed: %s; it is in sync after %v; %s", n+1, led, how, since(), o.pauses())
 	}
+
+	o.unheard(ctx, t, s, r, brokers[order[2]], probe, &l.record)
+	r.inSync(ctx)
+	calm()
 
 	moved := 0
 	for range 4 {
@@ -225,8 +230,9 @@ func (o *onlookers) once(s *server, r *record) func(context.Context, *load, *sen
 	}
 }
 
-// everywhere writes to every partition until each has taken something.
-func (o *onlookers) everywhere(ctx context.Context, s *server, from *sender, r *record) {
+// everywhere writes to every partition until each has taken something, and tells
+// what.
+func (o *onlookers) everywhere(ctx context.Context, s *server, from *sender, r *record) *batch {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -236,6 +242,73 @@ func (o *onlookers) everywhere(ctx context.Context, s *server, from *sender, r *
 		s.t.Fatalf("a partition takes nothing: %v\n%s", err, s.node.Log())
 	}
 	fail(s.t, r.add(b))
+	return b
+}
+
+// mostSilence bounds how long one broker that is silent may keep partitions from
+// being written and read. Others lead them after three seconds or so, if the machine
+// is not busy with other things.
+const mostSilence = 20 * time.Second
+
+// unheard stops a broker where it is, as if its power or its network was lost: its
+// connections stay, and nothing comes on them. It goes on once every partition has
+// been written and read without it.
+func (o *onlookers) unheard(ctx context.Context, t *testing.T, s *server, r *replicas, b *kafka.Broker, from *sender, to *record) {
+	t.Helper()
+	led := r.ledBy(ctx, b)
+	fail(t, b.Pause())
+	began := time.Now()
+	batch := o.everywhere(ctx, s, from, to)
+	written := time.Since(began).Round(time.Millisecond)
+	o.read(ctx, s, batch)
+	read := time.Since(began).Round(time.Millisecond)
+	fail(t, b.Resume())
+	o.everywhere(ctx, s, from, to)
+	longest := o.silence().Round(time.Millisecond)
+	t.Logf("broker %d, which led %d partitions, stops where it is: all partitions are written without it after %v and read after %v; it goes on, and %s",
+		b.ID(), led, written, read, o.pauses())
+	if led == 0 || longest > mostSilence || read > mostSilence {
+		t.Errorf("with %d partitions of a broker that is silent, %v without an acknowledgement and %v without reading: want at most %v", led, longest, read, mostSilence)
+	}
+}
+
+// silence is how long nothing was acknowledged, since pauses was asked last.
+func (o *onlookers) silence() time.Duration {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.longest
+}
+
+// read waits until a batch counts.
+func (o *onlookers) read(ctx context.Context, s *server, b *batch) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	topics := b.topics()
+	for {
+		answer, err := s.client.Load().Counts(ctx, topics, client.Scope{Window: "all"})
+		fail(s.t, err)
+		unread := 0
+		for _, c := range answer.Counts {
+			if c.Lower == 0 {
+				unread++
+			}
+		}
+		if unread == 0 {
+			return
+		}
+		if !pause(ctx, 20*time.Millisecond) {
+			s.t.Fatalf("%d of %d events are not counted\n%s", unread, len(topics), s.node.Log())
+		}
+	}
+}
+
+// topics are those of a batch that was spread.
+func (b *batch) topics() (list []string) {
+	for _, l := range b.lines {
+		list = append(list, strings.Split(string(l), `"`)[3])
+	}
+	return list
 }
 
 // settle asks what became of bare events that were not acknowledged. Each is of a
@@ -245,10 +318,7 @@ func (o *onlookers) settle(ctx context.Context, s *server, r *record) {
 	(&comparison{t: s.t, client: s.client.Load()}).atRest(ctx)
 	came, all := 0, 0
 	for _, b := range o.unsure {
-		var topics []string
-		for _, l := range b.lines {
-			topics = append(topics, strings.Split(string(l), `"`)[3])
-		}
+		topics := b.topics()
 		answer, err := s.client.Load().Counts(ctx, topics, client.Scope{Window: "all"})
 		fail(s.t, err)
 		for i, c := range answer.Counts {

@@ -192,8 +192,10 @@ func TestAWriteLeavesALeaderThatIsSilent(t *testing.T) {
 	if took := time.Since(moved); took >= answerTimeout/2 {
 		t.Errorf("the new leader took it after %v", took)
 	}
-	if len(done[1]) > 0 {
-		t.Errorf("the leader of partition 1 is silent, and its write ends with %v", <-done[1])
+	select {
+	case err := <-done[1]:
+		t.Fatalf("the leader of partition 1 is silent, and its write ends with %v", err)
+	default:
 	}
 	f.thaw()
 	if err := <-done[1]; err != nil {
@@ -274,6 +276,28 @@ func TestAnyBrokerAnswersForOthers(t *testing.T) {
 		}
 		cancel()
 		f.thaw()
+	}
+}
+
+// The watch does not wait for where partitions end while it could hear who leads
+// them.
+func TestTheWatchGoesOnWhileALeaderIsSilent(t *testing.T) {
+	b, f := freezing(t, 1)
+	l := openLog(t, writerConfig(b))
+	f.freeze(b.ListenAddrs()[0])
+	moveTo(t, b, 0, 1)
+	moveTo(t, b, 0, 0)
+	epoch := b.PartitionInfos(brokerTopic)[0].Epoch
+	w := &watch{log: l}
+	began := time.Now()
+	w.poll(t.Context())
+	if took := time.Since(began); took >= pollTimeout {
+		t.Errorf("it took %v", took)
+	}
+	l.client.leaders.mu.Lock()
+	defer l.client.leaders.mu.Unlock()
+	if got := l.client.leaders.epochs[0]; got != epoch {
+		t.Errorf("it has heard of epoch %d, and it is %d", got, epoch)
 	}
 }
 

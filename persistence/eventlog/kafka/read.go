@@ -194,7 +194,9 @@ func (l *Log) fetchInto(ctx context.Context, c *cursor) error {
 			continue
 		case errors.Is(err, kafkago.OffsetOutOfRange):
 			if outside++; outside >= readAgain {
-				return l.outOfRange(both, c)
+				if lost := l.outOfRange(both, c); lost != nil {
+					return lost
+				}
 			}
 		case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded):
 			// Less may come in time.
@@ -249,13 +251,14 @@ func (l *Log) rest(ctx context.Context, p messages.Partition, asked int32, d tim
 	return false, err
 }
 
-// outOfRange says what became of an offset that its leader does not have.
+// outOfRange says what became of an offset that its leader does not have. It is nil
+// if nothing can be heard of that, or the partition does have it: who answered may
+// not have known better.
 func (l *Log) outOfRange(ctx context.Context, c *cursor) error {
-	begins, ends, err := l.client.watermarks(ctx, l.id.Partitions)
-	if err != nil {
-		return fmt.Errorf("it is out of range: %w", messages.ErrLost)
-	}
-	switch begin, end := begins[c.partition], ends[c.partition]; {
+	begin, end, err := l.client.watermarksOf(ctx, c.partition)
+	switch {
+	case err != nil || c.at >= begin && c.at <= end:
+		return nil
 	case c.at < begin:
 		return fmt.Errorf("the partition begins at %d now: retention, or somebody, has deleted %d records that were not counted: %w",
 			begin, begin-c.at, messages.ErrLost)

@@ -65,6 +65,32 @@ func TestReadGoesOnAfterErrorsThatPass(t *testing.T) {
 	}
 }
 
+// TestOnlyWhatIsGoneIsLost: a leader that says for long that an offset is out of
+// range is not believed while it has the offset, or nobody can say.
+func TestOnlyWhatIsGoneIsLost(t *testing.T) {
+	for name, faults := range map[string][]kfake.Fault{
+		"it has it":          nil,
+		"it cannot be asked": {{Keys: []kmsg.Key{kmsg.ListOffsets}, Topic: readTopic, Err: kerr.KafkaStorageError, Count: 3}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := readCluster(t, 1, appendTime, kfake.NumBrokers(1))
+			want := numbered("topic", 10)
+			produceLines(t, foreignClient(t, c), 0, want...)
+			l := openLog(t, readConfig(t, c))
+			h := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: readTopic, Err: kerr.OffsetOutOfRange, Count: readAgain + 2})
+			for _, f := range faults {
+				c.Fault(f)
+			}
+			if got := readTo(t, l, 0, 0, 10, 0); !slices.Equal(got.topics(), want) {
+				t.Errorf("read %v", got.topics())
+			}
+			if h.Hits() < readAgain+2 {
+				t.Fatalf("%d fetches failed: want %d", h.Hits(), readAgain+2)
+			}
+		})
+	}
+}
+
 // TestReadFollowsLeaders: each record once, though its partition moves from
 // broker to broker.
 func TestReadFollowsLeaders(t *testing.T) {

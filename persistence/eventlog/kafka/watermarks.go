@@ -114,6 +114,30 @@ func (c *client) watermarks(ctx context.Context, partitions int) (begins, ends m
 	return begins, ends, nil
 }
 
+// watermarksOf is where one partition begins and ends, by its leader.
+func (c *client) watermarksOf(ctx context.Context, p messages.Partition) (begin, end messages.Offset, err error) {
+	ctx, cancel := context.WithTimeout(ctx, watermarksTimeout)
+	defer cancel()
+	m, err := c.metadata(ctx, c.cfg.Topic)
+	if err != nil {
+		return 0, 0, err
+	}
+	if int(p) >= len(m.leaders) || m.leaders[p] < 0 {
+		return 0, 0, kafkago.LeaderNotAvailable
+	}
+	first, last := unknown(int(p)+1), unknown(int(p)+1)
+	if err := c.offsetsBy(ctx, m.leaders[p], []int32{int32(p)}, first, last); err != nil {
+		return 0, 0, err
+	}
+	if first[p] < 0 || last[p] < 0 {
+		return 0, 0, errNoOffsets
+	}
+	return messages.Offset(first[p]), messages.Offset(last[p]), nil
+}
+
+// watermarksTimeout is how long watermarksOf may take.
+const watermarksTimeout = 5 * time.Second
+
 func unknown(partitions int) []int64 {
 	list := make([]int64, partitions)
 	for p := range list {
@@ -135,18 +159,26 @@ func (c *client) offsets(ctx context.Context, m *topicMeta, begins, ends []int64
 		by[m.leaders[p]] = append(by[m.leaders[p]], int32(p))
 	}
 	for leader, partitions := range by {
-		for _, ask := range []struct {
-			at   int64
-			into []int64
-		}{{atBegin, begins}, {atEnd, ends}} {
-			if err := c.listOffsets(ctx, leader, partitions, ask.at, ask.into); err != nil {
-				failed = append(failed, fmt.Errorf("broker %d: %w", leader, err))
-				break
-			}
+		if err := c.offsetsBy(ctx, leader, partitions, begins, ends); err != nil {
+			failed = append(failed, err)
 		}
 	}
 	return errors.Join(failed...)
 }
+
+// offsetsBy asks one leader.
+func (c *client) offsetsBy(ctx context.Context, leader int32, partitions []int32, begins, ends []int64) error {
+	err := c.listOffsets(ctx, leader, partitions, atBegin, begins)
+	if err == nil {
+		err = c.listOffsets(ctx, leader, partitions, atEnd, ends)
+	}
+	if err != nil {
+		return fmt.Errorf("broker %d: %w", leader, err)
+	}
+	return nil
+}
+
+var errNoOffsets = errors.New("the broker's answer cannot be read")
 
 func (c *client) listOffsets(ctx context.Context, leader int32, partitions []int32, at int64, into []int64) error {
 	x := &exchange{api: apiListOffsets, version: 5, route: toBroker(leader)}
@@ -188,7 +220,7 @@ func parseOffsets(x *exchange, into []int64) error {
 		}
 	}
 	if r.bad {
-		return errors.New("the broker's answer cannot be read")
+		return errNoOffsets
 	}
 	return failed
 }

@@ -116,10 +116,10 @@ func grown(n int, tight bool) int {
 	return pageRows
 }
 
-// capacities are how many rows pages have room for, about half as many again from
-// one to the next, and such that what holds them is of a size that the allocator
-// has.
-var capacities = [...]int{2, 4, 8, 12, 18, 28, 42, 64, 96, 148, 212, pageRows}
+// capacities are how many rows pages have room for: one by one at first, since most
+// cells have few rows, then about half as many again from one to the next, and such
+// that the rows take a size that the allocator has.
+var capacities = [...]int{1, 2, 3, 4, 6, 8, 12, 18, 28, 42, 64, 96, 148, 212, pageRows}
 
 // setPlace gives the row that is stored at the i-th position a place.
 func (p *page) setPlace(i int, place uint8) {

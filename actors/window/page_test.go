@@ -18,7 +18,7 @@ func TestCapacitiesAreThoseOfTheAllocator(t *testing.T) {
 		}
 	}
 	for n := range pageRows {
-		if c := grown(n, false); c <= n || c > n+max(4, 3*n/4) {
+		if c := grown(n, false); c <= n || c > n+max(1, 3*n/4) {
 			t.Errorf("%d rows grow to %d", n, c)
 		}
 	}

@@ -1,14 +1,13 @@
 package window
 
-import "math"
-
 // expiry is counts that leave windows from … to−1. Their rows lie all over memory,
 // and one after the other would be waited for; of some together the waits overlap.
 type expiry struct {
 	from, to int
 	n        int
-	entries  [expiryRows]uint64 // packed
-	waited   uint64             // see resolve
+	ids      [expiryRows]rowID
+	counts   [expiryRows]uint64
+	waited   uint64 // see resolve
 }
 
 // expiryRows is how many counts leave together.
@@ -22,7 +21,7 @@ func (t *Table) subtract(s *slice, from, to int) {
 	for i := range t.scratch.streams {
 		w := &t.scratch.streams[i]
 		for _, e := range w.run {
-			x.add(t, e)
+			x.add(t, packedRow(e), packedCount(e))
 		}
 		if w.cur.l == nil {
 			continue
@@ -31,22 +30,18 @@ func (t *Table) subtract(s *slice, from, to int) {
 		for ; !w.cur.done; w.cur.next() {
 			w.cur.read(b)
 			for j := range b.n {
-				id, n := b.page<<pageShift|rowID(b.place[j]), b.count[j]
-				for ; n > math.MaxUint32; n -= math.MaxUint32 {
-					x.add(t, pack(id, math.MaxUint32))
-				}
-				x.add(t, pack(id, uint32(n)))
+				x.add(t, b.page<<pageShift|rowID(b.place[j]), b.count[j])
 			}
 		}
 	}
 	x.flush(t)
 }
 
-func (x *expiry) add(t *Table, e uint64) {
-	if packedCount(e) == 0 {
+func (x *expiry) add(t *Table, id rowID, n uint64) {
+	if n == 0 {
 		return // removed, and its page may be nobody's any more
 	}
-	x.entries[x.n] = e
+	x.ids[x.n], x.counts[x.n] = id, n
 	if x.n++; x.n == expiryRows {
 		x.flush(t)
 	}
@@ -54,31 +49,31 @@ func (x *expiry) add(t *Table, e uint64) {
 
 // flush takes what there is out of the totals, of rows and of their families.
 func (x *expiry) flush(t *Table) {
-	entries := x.entries[:x.n]
+	ids, counts := x.ids[:x.n], x.counts[:x.n]
 	x.n = 0
 	var rows [expiryRows]*row
 	var families [expiryRows]*family // nil: of a ghost
-	for i, e := range entries {
-		p := t.rows.own(packedPage(e))
-		rows[i] = p.at(packedRow(e))
+	for i, id := range ids {
+		p := t.rows.own(id >> pageShift)
+		rows[i] = p.at(id)
 		if p.family != ghostFamily {
 			families[i] = t.rows.families[p.family]
 		}
 	}
 	var waited uint64
-	for i := range entries {
+	for i := range ids {
 		waited += rows[i].all
 		if f := families[i]; f != nil {
 			waited += f.all
 		}
 	}
 	x.waited = waited // or the compiler leaves the reading out
-	for i := 0; i < len(entries); {
-		page := packedPage(entries[i])
+	for i := 0; i < len(ids); {
+		page := ids[i] >> pageShift
 		var all, forked uint64
 		j := i
-		for ; j < len(entries) && packedPage(entries[j]) == page; j++ {
-			r, n := rows[j], packedCount(entries[j])
+		for ; j < len(ids) && ids[j]>>pageShift == page; j++ {
+			r, n := rows[j], counts[j]
 			r.leave(n, x.from, x.to)
 			all += n
 			if r.link != 0 {
@@ -91,16 +86,15 @@ func (x *expiry) flush(t *Table) {
 				f.forked.leave(forked, x.from, x.to)
 			}
 		} else {
-			x.leaveGhosts(t, entries[i:j], rows[i:j])
+			x.leaveGhosts(t, counts[i:j], rows[i:j])
 		}
 		i = j
 	}
 }
 
 // leaveGhosts takes what ghosts counted out of the totals of their families.
-func (x *expiry) leaveGhosts(t *Table, entries []uint64, ghosts []*row) {
-	for i, e := range entries {
-		n := packedCount(e)
+func (x *expiry) leaveGhosts(t *Table, counts []uint64, ghosts []*row) {
+	for i, n := range counts {
 		f, forked := t.rows.owner(ghosts[i])
 		f.leave(n, x.from, x.to)
 		if forked {

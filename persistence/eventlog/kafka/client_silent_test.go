@@ -224,7 +224,7 @@ func batchOf(t *testing.T, value string) []byte {
 func TestABatchThatTwoLeadersDoNotAnswerIsItsWritersAgain(t *testing.T) {
 	c := new(client)
 	s := newSender(c, brokerTopic)
-	one := &sending{done: make(chan sent, 1)}
+	one := &sending{done: make(chan sent, 1), deadline: time.Now().Add(time.Minute)}
 	u := &underWay{sender: s, left: make([]bool, 1), staying: 1, cancel: func() {}}
 	u.leave(0, one)
 	if len(s.waiting) != 1 || len(one.done) > 0 || u.end() {

@@ -159,7 +159,7 @@ func (d *deadLetters) add(letters []letter, events int) {
 	}
 	if d.bytes+size > maxLetters && len(d.queue) > 0 {
 		d.mu.Unlock()
-		d.toFile(letters, errors.New("too many wait for the topic"))
+		d.overflow(letters)
 		return
 	}
 	d.queue, d.bytes, d.added = append(d.queue, letters...), d.bytes+size, d.added+uint64(len(letters))
@@ -169,6 +169,18 @@ func (d *deadLetters) add(letters []letter, events int) {
 	case d.poke <- struct{}{}:
 	default:
 	}
+}
+
+// overflow puts letters aside for which there is no room. Partitions are not held up
+// for them: those that cannot be written are given up at once.
+func (d *deadLetters) overflow(letters []letter) {
+	err := errors.New("too many wait")
+	if d.file != nil {
+		if err = d.toFile(letters, err); err == nil {
+			return
+		}
+	}
+	d.giveUp(letters, err)
 }
 
 // Settle waits until the dead letters of what was read of a partition so far are
@@ -188,7 +200,7 @@ func (d *deadLetters) settle(ctx context.Context, p messages.Partition) error {
 	defer d.mu.Unlock()
 	for want := d.last[p]; d.written < want; {
 		if d.stuck != nil {
-			return fmt.Errorf("they wait for topic %s: %w", d.topic, d.stuck)
+			return fmt.Errorf("they wait for %w", d.stuck)
 		}
 		progress := d.progress
 		d.mu.Unlock()
@@ -263,41 +275,46 @@ func (d *deadLetters) take() (batch []letter, closed bool) {
 	return batch, d.closed
 }
 
-// write returns when the batch is in the topic, in the file, or given up.
+// write returns when the batch is in the topic, in the file, or given up: at the
+// end, or because the topic refuses what is in it and there is no file.
 func (d *deadLetters) write(tries context.Context, batch []letter) {
-	if d.topic == "" {
-		d.toFile(batch, nil)
-		return
-	}
 	for {
-		if time.Now().Before(d.down) && d.file != nil {
-			d.toFile(batch, nil) // the reason was logged
-			return
-		}
-		err := d.toTopic(tries, batch)
-		switch {
-		case err == nil:
-			if !d.down.IsZero() {
-				d.down = time.Time{}
-				d.cfg.Logger.Info("kafka: dead letters go to their topic again", "topic", d.topic)
+		var err error
+		if d.topic != "" && (d.file == nil || !time.Now().Before(d.down)) {
+			err = d.toTopic(tries, batch)
+			switch {
+			case err == nil:
+				if !d.down.IsZero() {
+					d.down = time.Time{}
+					d.cfg.Logger.Info("kafka: dead letters go to their topic again", "topic", d.topic)
+				}
+				return
+			case ofTheLetters(err) && len(batch) > 1:
+				d.write(tries, batch[:len(batch)/2])
+				d.write(tries, batch[len(batch)/2:])
+				return
+			case ofTheLetters(err): // its neighbours go to the topic
+				if d.file == nil {
+					d.giveUp(batch, err)
+					return
+				}
+			default:
+				d.down = time.Now().Add(d.pause)
 			}
-			return
-		case ofTheLetters(err) && len(batch) > 1:
-			d.write(tries, batch[:len(batch)/2])
-			d.write(tries, batch[len(batch)/2:])
-			return
-		case ofTheLetters(err):
-			d.toFile(batch, err) // its neighbours go to the topic
-			return
+			err = fmt.Errorf("topic %s: %w", d.topic, brief(err))
 		}
-		d.down = time.Now().Add(d.pause)
-		if tries.Err() != nil || d.file != nil {
-			d.toFile(batch, err)
+		if d.file != nil {
+			if err = d.toFile(batch, err); err == nil {
+				return
+			}
+		}
+		if tries.Err() != nil {
+			d.giveUp(batch, err)
 			return
 		}
 		// There is nowhere else: they wait, and add drops what comes too much.
-		d.cfg.Logger.Warn("kafka: dead letters wait for their topic, and snapshots of their partitions with them", "topic", d.topic, "error", brief(err))
-		d.move(0, brief(err))
+		d.cfg.Logger.Warn("kafka: dead letters wait, and snapshots of their partitions with them", "error", err)
+		d.move(0, err)
 		select {
 		case <-time.After(d.pause):
 		case <-tries.Done():
@@ -383,22 +400,27 @@ func (d *deadLetters) ready(ctx context.Context) error {
 	return err
 }
 
-// toFile writes the batch to the file; because says why, once for each change. An
-// error leaves the letters in the log's own lines.
-func (d *deadLetters) toFile(batch []letter, because error) {
-	if d.file == nil {
-		for i := range batch {
-			at := &batch[i]
-			d.cfg.Logger.Error("kafka: an event that cannot be counted could not be put aside either",
-				"partition", at.partition, "offset", at.offset, "index", at.index, "reason", at.reason, "error", brief(because))
-		}
-		return
-	}
+// toFile writes the batch to the file; because says why not to the topic, if it is
+// not known already.
+func (d *deadLetters) toFile(batch []letter, because error) error {
 	if because != nil {
-		d.cfg.Logger.Warn("kafka: dead letters go to the file", "file", d.file.name, "topic", d.topic, "error", brief(because))
+		d.cfg.Logger.Warn("kafka: dead letters go to the file", "file", d.file.name, "error", because)
 	}
 	if err := d.file.append(batch); err != nil {
-		d.cfg.Logger.Error("kafka: dead letters could not be written", "file", d.file.name, "letters", len(batch),
-			"partition", batch[0].partition, "offset", batch[0].offset, "reason", batch[0].reason, "error", err)
+		return fmt.Errorf("file %s: %w", d.file.name, err)
+	}
+	return nil
+}
+
+// giveUp leaves letters in the log's own lines, one for each partition.
+func (d *deadLetters) giveUp(batch []letter, why error) {
+	for len(batch) > 0 {
+		n, at := 1, &batch[0]
+		for n < len(batch) && batch[n].partition == at.partition {
+			n++
+		}
+		d.cfg.Logger.Error("kafka: events that cannot be counted could not be put aside either", "partition", at.partition,
+			"letters", n, "from", at.offset, "to", batch[n-1].offset, "reason_of_the_first", at.reason, "error", brief(why))
+		batch = batch[n:]
 	}
 }

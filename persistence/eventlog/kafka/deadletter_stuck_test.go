@@ -3,7 +3,12 @@ package kafka
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -134,5 +139,40 @@ func TestALogWithLettersThatWaitIsClosedInTime(t *testing.T) {
 		}
 	case <-time.After(time.Minute):
 		t.Fatal("it is not closed after a minute")
+	}
+}
+
+// TestLettersWaitForTheirFile: one that cannot be written is tried again, and
+// meanwhile whoever settles is told; no letter is left out, and none is there twice.
+func TestLettersWaitForTheirFile(t *testing.T) {
+	b := newBroker(t)
+	cfg := writerConfig(b)
+	folder := filepath.Join(t.TempDir(), "later")
+	cfg.DeadTopic, cfg.DeadFile = "-", filepath.Join(folder, "letters")
+	l := openLog(t, cfg)
+	l.dead.pause = 50 * time.Millisecond // before the first letter
+	const n = 10
+	for offset := range int64(n) {
+		l.refuse(messages.Partition(offset%2), &record{offset: offset}, []messages.Refusal{{Reason: "no"}})
+	}
+	for p := range messages.Partition(2) {
+		if err := l.Settle(t.Context(), p); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "they wait for file "+cfg.DeadFile) {
+			t.Errorf("partition %d: settled: %v", p, err)
+		}
+	}
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for p := range messages.Partition(2) {
+		eventually(t, "they are written", func() bool { return l.Settle(t.Context(), p) == nil })
+	}
+	text, err := os.ReadFile(cfg.DeadFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for offset := range n {
+		if got := strings.Count(string(text), fmt.Sprintf(`"offset":%d,`, offset)); got != 1 {
+			t.Errorf("offset %d is there %d times", offset, got)
+		}
 	}
 }

@@ -145,10 +145,18 @@ func (f *letterFile) write(lines []byte) error {
 		}
 		f.file = file
 	}
-	if _, err := f.file.Write(lines); err != nil {
+	info, err := f.file.Stat()
+	if err != nil {
 		return err
 	}
-	return f.file.Sync()
+	if _, err = f.file.Write(lines); err == nil {
+		err = f.file.Sync()
+	}
+	if err != nil && info.Mode().IsRegular() {
+		// All of them are written again, and not behind half a line.
+		err = errors.Join(err, f.file.Truncate(info.Size()))
+	}
+	return err
 }
 
 // close closes the file. A nil letterFile has none.

@@ -19,6 +19,8 @@ const (
 	linger = 500 * time.Microsecond
 	// maxRequest bounds a produce request, but for one batch.
 	maxRequest = 8 << 20
+	// leastTry is how much time a batch needs to be sent to another leader at once.
+	leastTry = 2 * time.Second
 )
 
 // sender sends the batches of all writers: those of partitions with the same
@@ -157,7 +159,13 @@ func (s *sender) exchange(ctx context.Context, leader int32, list []*sending) {
 			results[i].err = err
 		}
 	}
-	for i := range results {
+	for i, one := range list {
+		if u.left[i] {
+			continue
+		}
+		if results[i].err == nil {
+			one.done <- results[i] // it does not wait for what becomes of the others
+		}
 		stale = stale || verdict(results[i].err) == outcomeUnknown
 	}
 	if stale {
@@ -167,7 +175,7 @@ func (s *sender) exchange(ctx context.Context, leader int32, list []*sending) {
 	for i, one := range list {
 		r := results[i]
 		switch {
-		case u.left[i]:
+		case u.left[i], r.err == nil:
 		case r.err != nil && (one.first != nil || verdict(r.err) == outcomeUnknown && s.client.leaders.moved(one.partition, leader)):
 			s.again(one, r.err)
 		default:
@@ -176,15 +184,19 @@ func (s *sender) exchange(ctx context.Context, leader int32, list []*sending) {
 	}
 }
 
-// again sends a batch to another leader, if it is the first time.
+// again sends a batch to another leader, if it is the first time and there is time:
+// a request ends when the first of its batches has to.
 func (s *sender) again(one *sending, why error) {
-	if one.first != nil {
+	switch {
+	case one.first != nil:
 		// A refusal would say that it was not written; the first try may have.
 		one.done <- sent{err: one.first}
-		return
+	case time.Until(one.deadline) < leastTry:
+		one.done <- sent{err: why}
+	default:
+		one.first = why
+		s.queue(one)
 	}
-	one.first = why
-	s.queue(one)
 }
 
 // underWay is a request whose batches leave it for another leader as soon as there

@@ -145,3 +145,71 @@ func TestAWriteAsksForAllReplicas(t *testing.T) {
 		t.Errorf("acks %d, want all (-1)", got)
 	}
 }
+
+// TestWhatIsWrittenDoesNotWaitForTheOthers of its request, of which the brokers are
+// asked.
+func TestWhatIsWrittenDoesNotWaitForTheOthers(t *testing.T) {
+	b := newBroker(t, kfake.SeedTopics(2, brokerTopic))
+	cfg := writerConfig(b)
+	c, err := newClient(&cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	if _, err := c.metadata(t.Context(), brokerTopic); err != nil {
+		t.Fatal(err)
+	}
+	held := make(chan struct{})
+	open := sync.OnceFunc(func() { close(held) })
+	defer open()
+	b.ControlKey(int16(kmsg.Metadata), func(kmsg.Request) (kmsg.Response, error, bool) {
+		b.KeepControl()
+		b.SleepControl(func() { <-held })
+		return nil, nil, false
+	})
+	b.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		b.KeepControl()
+		resp := req.ResponseKind().(*kmsg.ProduceResponse)
+		topic := kmsg.NewProduceResponseTopic()
+		topic.Topic = brokerTopic
+		for _, x := range req.(*kmsg.ProduceRequest).Topics[0].Partitions {
+			p := kmsg.NewProduceResponseTopicPartition()
+			if p.Partition = x.Partition; p.Partition == 0 {
+				p.ErrorCode, p.BaseOffset = kerr.NotEnoughReplicas.Code, -1
+			}
+			topic.Partitions = append(topic.Partitions, p)
+		}
+		resp.Topics = append(resp.Topics, topic)
+		return resp, nil, true
+	})
+	s := newSender(c, brokerTopic)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
+	var running sync.WaitGroup
+	refused, written := make(chan error, 1), make(chan error, 1)
+	for p, told := range []chan error{refused, written} {
+		go func() {
+			_, err := s.send(ctx, messages.Partition(p), fmt.Appendf(nil, "for %d", p))
+			told <- err
+		}()
+	}
+	eventually(t, "both wait", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.waiting) == 2
+	})
+	running.Go(func() { s.run(ctx, &running) })
+	if err := <-written; err != nil {
+		t.Errorf("what is written: %v", err)
+	}
+	select {
+	case err := <-refused:
+		t.Errorf("the other one is told %v before anybody was asked who leads", err)
+	default:
+	}
+	open()
+	if err := <-refused; !errors.Is(err, kafkago.NotEnoughReplicas) {
+		t.Errorf("what is not: %v", err)
+	}
+	cancel()
+	running.Wait()
+}

@@ -163,7 +163,8 @@ const (
 	lowFrom     = 60
 )
 
-// lowHeadroom are the partitions whose entries are about to be lost.
+// lowHeadroom are the partitions whose entries are about to be lost; what is lost
+// already is told elsewhere.
 func (s *Server) lowHeadroom(l *LogStatus, e *messages.EngineStatus) []string {
 	var low []string
 	for i := range l.Partitions {
@@ -172,7 +173,7 @@ func (s *Server) lowHeadroom(l *LogStatus, e *messages.EngineStatus) []string {
 		}
 		p := &e.Partitions[i]
 		sec, part := s.lagSeconds(i, p, l), l.Partitions[i]
-		if (sec == nil || *sec >= lowFrom) && part.Begin > 0 && part.headroom(p.AppliedOffset) < lowHeadroom {
+		if p.AppliedOffset >= part.Begin && (sec == nil || *sec >= lowFrom) && part.Begin > 0 && part.headroom(p.AppliedOffset) < lowHeadroom {
 			low = append(low, strconv.Itoa(i))
 		}
 	}

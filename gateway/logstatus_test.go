@@ -114,6 +114,12 @@ func TestHealthWarnsOfTheLog(t *testing.T) {
 	if h := health(); h.Warning != "" {
 		t.Errorf("warning %q", h.Warning)
 	}
+	// Nor is what is gone.
+	l.Partitions[1] = LogPartition{Begin: 3, End: 100}
+	s.engine.set(func(e *fakeEngine) { e.arrival = testMoment.AsOf - lowFrom*messages.Second })
+	if h := health(); h.Warning != "" {
+		t.Errorf("warning %q", h.Warning)
+	}
 	// Nor is what a log has of which nothing was removed yet.
 	l.Partitions[1].Begin = 0
 	s.engine.set(func(e *fakeEngine) { e.arrival = testMoment.AsOf - lowFrom*messages.Second })

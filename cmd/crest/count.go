@@ -54,7 +54,11 @@ func count(ctx context.Context, a *asker, o *output, s *scopeFlags, topic string
 		lines: func(_ int, color bool) []string { return screen.Count(n, color) },
 		rows: func(write func(...string)) {
 			write("topic", "window", "category", "region", "count_estimate", "lower_bound", "upper_bound", "exact", "window_total")
-			write(n.Topic, n.Window, orEmpty(n.Category), orEmpty(n.Region), number(n.Estimate), number(n.Lower), number(n.Upper), strconv.FormatBool(n.Exact), number(n.WindowTotal))
+			total := "" // not known while a partition has failed
+			if n.WindowTotalUpper != nil {
+				total = number(n.WindowTotal)
+			}
+			write(n.Topic, n.Window, orEmpty(n.Category), orEmpty(n.Region), number(n.Estimate), number(n.Lower), number(n.Upper), strconv.FormatBool(n.Exact), total)
 		},
 	})
 }

@@ -32,10 +32,14 @@ func Count(c *api.Count, color bool) []string {
 	if !c.Exact {
 		value += fmt.Sprintf("  (between %s and %s)", Number(c.Lower), Number(c.Upper))
 	}
+	share := Cell{Text: Percent(c.Estimate, c.WindowTotal) + " of " + Number(c.WindowTotal)}
+	if c.WindowTotalUpper == nil {
+		share = Cell{fmt.Sprintf("not known: a partition has failed; the others have %s", Number(c.WindowTotal)), Yellow}
+	}
 	return Pairs([]Pair{
 		{"topic", Cell{c.Topic, Bold}},
 		{"count", Cell{Text: value}},
-		{"share", Cell{Text: Percent(c.Estimate, c.WindowTotal) + " of " + Number(c.WindowTotal)}},
+		{"share", share},
 		{"window", Cell{Text: window(c.Window) + " · " + Scope(c.Scope)}},
 		{"from", Cell{Text: Moment(c.WindowStart)}},
 		{"to", Cell{Text: Moment(c.WindowEnd)}},

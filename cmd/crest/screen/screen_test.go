@@ -12,6 +12,7 @@ import (
 
 	"github.com/crestdb/crest/cmd/crest/screen"
 	"github.com/crestdb/crest/gateway/api"
+	"github.com/crestdb/crest/messages"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -77,11 +78,13 @@ func TestMoverShowsWhatMoved(t *testing.T) {
 }
 
 func TestCountAndHistory(t *testing.T) {
-	c := &api.Count{Topic: "a", Window: "5m", Bounds: exact(128_947), Exact: true, WholeCell: api.WholeCell{WindowTotal: 1_000_000}}
+	c := &api.Count{Topic: "a", Window: "5m", Bounds: exact(128_947), Exact: true, WholeCell: api.NewWholeCell(messages.ExactCount(1_000_000))}
 	c.WindowStart, c.WindowEnd = noon.Add(-5*time.Minute), noon
 	golden(t, "count", screen.Count(c, false))
 	c.Exact, c.Upper = false, 130_000
 	golden(t, "count-bounds", screen.Count(c, false))
+	c.WindowTotalUpper = nil
+	golden(t, "count-without-a-partition", screen.Count(c, false))
 
 	h := &api.History{Topic: "a", Window: "1h", Granularity: "5m"}
 	for i := range 12 {
@@ -122,7 +125,8 @@ func TestStatus(t *testing.T) {
 	golden(t, "status-kafka", screen.Status(s, 0, false))
 	s.Partitions[0].Headroom = &near // and nothing was taken
 	s.Partitions[1].Headroom, s.Partitions[1].LogBegin, s.Log.Error = &near, &begin, "no broker answers"
-	s.LagSec = nil // nobody knows it then
+	s.Partitions[1].AppliedOffset = begin // nothing is lost yet
+	s.LagSec = nil                        // nobody knows it then
 	golden(t, "status-kafka-failing", screen.Status(s, 0, false))
 }
 

@@ -72,11 +72,12 @@ func outside(l *api.Log) Cell {
 }
 
 // headroom is of the partition that the log's retention is nearest to, among
-// those that it has begun to take from.
+// those that it has begun to take from, and has taken nothing of that is not counted.
 func headroom(parts []api.PartitionStatus) Cell {
 	least, at := 1.0, 0
 	for i := range parts {
-		begun := parts[i].LogBegin != nil && *parts[i].LogBegin > 0
+		begin := parts[i].LogBegin
+		begun := begin != nil && *begin > 0 && parts[i].AppliedOffset >= *begin
 		if h := parts[i].Headroom; begun && h != nil && *h < least {
 			least, at = *h, parts[i].Partition
 		}

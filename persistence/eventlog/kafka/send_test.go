@@ -16,17 +16,24 @@ import (
 	"github.com/crestdb/crest/messages"
 )
 
-func TestPartitionsOfOneBrokerShareARequest(t *testing.T) {
-	b := newBroker(t, kfake.SeedTopics(16, brokerTopic))
+// leadersKnown is a client that has been told who leads what.
+func leadersKnown(t *testing.T, b *broker) *client {
+	t.Helper()
 	cfg := writerConfig(b)
 	c, err := newClient(&cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.close()
+	t.Cleanup(c.close)
 	if _, err := c.metadata(t.Context(), brokerTopic); err != nil {
 		t.Fatal(err)
 	}
+	return c
+}
+
+func TestPartitionsOfOneBrokerShareARequest(t *testing.T) {
+	b := newBroker(t, kfake.SeedTopics(16, brokerTopic))
+	c := leadersKnown(t, b)
 	sizes := make(chan int, 100)
 	b.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		b.KeepControl()
@@ -150,15 +157,7 @@ func TestAWriteAsksForAllReplicas(t *testing.T) {
 // asked.
 func TestWhatIsWrittenDoesNotWaitForTheOthers(t *testing.T) {
 	b := newBroker(t, kfake.SeedTopics(2, brokerTopic))
-	cfg := writerConfig(b)
-	c, err := newClient(&cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.close()
-	if _, err := c.metadata(t.Context(), brokerTopic); err != nil {
-		t.Fatal(err)
-	}
+	c := leadersKnown(t, b)
 	held := make(chan struct{})
 	open := sync.OnceFunc(func() { close(held) })
 	defer open()

@@ -6,11 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -20,29 +18,6 @@ import (
 
 	"github.com/crestdb/crest/messages"
 )
-
-// told is what a log has said.
-type told struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *told) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-func (l *told) lines(text string) (n int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for line := range strings.Lines(l.b.String()) {
-		if strings.Contains(line, text) {
-			n++
-		}
-	}
-	return n
-}
 
 // TestNobodyWaitsForATopicThatTakesNoLetters: without a file letters wait for their
 // topic as long as it takes. Whoever settles those of a partition is told so, others
@@ -95,8 +70,8 @@ func TestALetterThatItsTopicRefusesHoldsNoOtherUp(t *testing.T) {
 			b := newBroker(t)
 			cfg := writerConfig(b)
 			cfg.Compression = "none"
-			var said told
-			cfg.Logger = slog.New(slog.NewTextHandler(&said, nil))
+			var said lines
+			cfg.Logger = said.logger()
 			l := openLog(t, cfg)
 			b.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: refusal, Count: -1, When: func(req kmsg.Request) bool {
 				return bytes.Contains(req.(*kmsg.ProduceRequest).Topics[0].Partitions[0].Records, []byte("poison"))
@@ -112,7 +87,7 @@ func TestALetterThatItsTopicRefusesHoldsNoOtherUp(t *testing.T) {
 			if got := topicRecords(t, b, brokerTopic+"-dead-letters")[0]; len(got) != 8 {
 				t.Errorf("%d letters in the topic, want 8", len(got))
 			}
-			if n := said.lines("could not be put aside either"); n != 1 {
+			if n := said.count("could not be put aside either"); n != 1 {
 				t.Errorf("%d letters are told of, want 1:\n%s", n, said.b.String())
 			}
 		})

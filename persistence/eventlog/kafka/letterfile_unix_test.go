@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,8 +27,8 @@ func TestAFileOfDeadLettersThatHangsHoldsNothingUp(t *testing.T) {
 	if err := syscall.Mkfifo(cfg.DeadFile, 0o600); err != nil { // opening it waits for a reader
 		t.Fatal(err)
 	}
-	var said told
-	cfg.Logger = slog.New(slog.NewTextHandler(&said, nil))
+	var said lines
+	cfg.Logger = said.logger()
 	l := openLog(t, cfg)
 	l.dead.file.patience = 50 * time.Millisecond
 	value := bytes.Repeat([]byte("x"), 1<<20)
@@ -53,7 +52,7 @@ func TestAFileOfDeadLettersThatHangsHoldsNothingUp(t *testing.T) {
 	case <-time.After(time.Minute):
 		t.Error("it hangs")
 	}
-	if said.lines("could not be put aside either") == 0 {
+	if said.count("could not be put aside either") == 0 {
 		t.Error("nothing is said of letters that are not written")
 	}
 	// The write under way belongs to the disk. It ends with it.

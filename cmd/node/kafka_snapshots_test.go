@@ -66,8 +66,14 @@ func TestSnapshotsDoNotWaitForATopicThatTakesNoDeadLetters(t *testing.T) {
 		t.Error(err)
 	}
 	await(t, "it is saved", func() bool { return saved(0) > 0 })
-	if letters := deadLetters(t, cluster); len(letters) != 1 || string(letters[0].Value) != `{"topic":` {
-		t.Errorf("dead letters %v", letters)
+	letters := deadLetters(t, cluster)
+	if len(letters) == 0 {
+		t.Error("no dead letter")
+	}
+	for _, l := range letters { // at least once: the first node may have written it without hearing of it
+		if string(l.Key) != "0/0/0" || string(l.Value) != `{"topic":` {
+			t.Errorf("dead letter %s: %s", l.Key, l.Value)
+		}
 	}
 }
 

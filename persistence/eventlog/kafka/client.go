@@ -102,6 +102,9 @@ func (c *Config) mechanism() (sasl.Mechanism, error) {
 // ask sends a request and waits for the answer. An error leaves the exchange to
 // the connection that has it.
 func (c *client) ask(ctx context.Context, x *exchange, wait time.Duration) error {
+	if err := ctx.Err(); err != nil { // kafka-go may send it all the same
+		return err
+	}
 	x.correlation, x.client = c.correlation.Add(1), c.cfg.ClientID
 	x.wait, x.stall = wait, c.stall
 	// kafka-go may also wait for a connection, for which it has no bound.

@@ -219,10 +219,11 @@ func (d *deadLetters) settle(ctx context.Context, p messages.Partition) error {
 	return nil
 }
 
-// run writes letters until finish; tries bounds what it tries.
-func (d *deadLetters) run(tries context.Context) {
+// run writes letters until finish; tries bounds what it tries. Behind the end of
+// open what fails is not tried again, and what comes after it is not settled.
+func (d *deadLetters) run(open, tries context.Context) {
 	defer close(d.done)
-	for {
+	for settled := true; ; {
 		batch, closed := d.take()
 		if len(batch) == 0 {
 			if closed {
@@ -231,8 +232,9 @@ func (d *deadLetters) run(tries context.Context) {
 			<-d.poke // finish pokes too
 			continue
 		}
-		d.write(tries, batch)
-		d.move(len(batch), nil)
+		if settled = d.write(open, tries, batch) && settled; settled {
+			d.move(len(batch), nil)
+		}
 	}
 }
 
@@ -275,10 +277,12 @@ func (d *deadLetters) take() (batch []letter, closed bool) {
 	return batch, d.closed
 }
 
-// write returns when the batch is in the topic, in the file, or given up: at the
-// end, or because the topic refuses what is in it and there is no file.
-func (d *deadLetters) write(tries context.Context, batch []letter) {
+// write returns when the batch is in the topic, in the file, or given up because
+// the topic refuses what is in it and there is no file. It is false where the end
+// came first: what is left then is read again.
+func (d *deadLetters) write(open, tries context.Context, batch []letter) bool {
 	for {
+		last := open.Err() != nil
 		var err error
 		if d.topic != "" && (d.file == nil || !time.Now().Before(d.down)) {
 			err = d.toTopic(tries, batch)
@@ -288,15 +292,14 @@ func (d *deadLetters) write(tries context.Context, batch []letter) {
 					d.down = time.Time{}
 					d.cfg.Logger.Info("kafka: dead letters go to their topic again", "topic", d.topic)
 				}
-				return
+				return true
 			case ofTheLetters(err) && len(batch) > 1:
-				d.write(tries, batch[:len(batch)/2])
-				d.write(tries, batch[len(batch)/2:])
-				return
+				first := d.write(open, tries, batch[:len(batch)/2])
+				return d.write(open, tries, batch[len(batch)/2:]) && first
 			case ofTheLetters(err): // its neighbours go to the topic
 				if d.file == nil {
 					d.giveUp(batch, err)
-					return
+					return true
 				}
 			default:
 				d.down = time.Now().Add(d.pause)
@@ -305,19 +308,19 @@ func (d *deadLetters) write(tries context.Context, batch []letter) {
 		}
 		if d.file != nil {
 			if err = d.toFile(batch, err); err == nil {
-				return
+				return true
 			}
 		}
-		if tries.Err() != nil {
+		if last {
 			d.giveUp(batch, err)
-			return
+			return false
 		}
 		// There is nowhere else: they wait, and add drops what comes too much.
 		d.cfg.Logger.Warn("kafka: dead letters wait, and snapshots of their partitions with them", "error", err)
 		d.move(0, err)
 		select {
 		case <-time.After(d.pause):
-		case <-tries.Done():
+		case <-open.Done():
 		}
 	}
 }

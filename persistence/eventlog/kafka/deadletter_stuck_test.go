@@ -115,6 +115,56 @@ func TestALogWithLettersThatWaitIsClosedInTime(t *testing.T) {
 	case <-time.After(time.Minute):
 		t.Fatal("it is not closed after a minute")
 	}
+	if err := l.Settle(t.Context(), 0); err == nil {
+		t.Error("what was given up at the end is settled")
+	}
+}
+
+// TestACloseTriesItsLettersOnceMore, whenever their topic is to be tried again.
+func TestACloseTriesItsLettersOnceMore(t *testing.T) {
+	b := newBroker(t)
+	l := openLog(t, writerConfig(b))
+	denied := b.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.CreateTopics}, Err: kerr.TopicAuthorizationFailed, Count: -1})
+	l.dead.pause = time.Hour
+	l.refuse(0, &record{offset: 7, value: []byte("v")}, []messages.Refusal{{Reason: "no"}})
+	if err := l.Settle(t.Context(), 0); err == nil {
+		t.Fatal("they are written")
+	}
+	denied.Remove()
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	if got := topicRecords(t, b, brokerTopic+"-dead-letters")[0]; len(got) == 0 {
+		t.Error("no letter is written")
+	}
+}
+
+// TestNothingIsSentBehindTheEndOfItsContext: nobody would hear what became of it.
+func TestNothingIsSentBehindTheEndOfItsContext(t *testing.T) {
+	b := newBroker(t)
+	l := openLog(t, writerConfig(b))
+	l.refuse(0, &record{offset: 7, value: []byte("v")}, []messages.Refusal{{Reason: "no"}})
+	settle(t, l) // there is a connection
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for offset := range int64(100) {
+		again := letter{offset: offset, record: &record{offset: offset}}
+		l.dead.encoder.reset() // its own goroutine is idle
+		again.encodeTo(l.dead.encoder)
+		batch, err := l.dead.encoder.seal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.client.produce(ctx, l.dead.topic, 0, batch); !errors.Is(err, context.Canceled) {
+			t.Fatalf("letter %d: %v", offset, err)
+		}
+	}
+	if err := l.Close(); err != nil { // and the connections with it
+		t.Error(err)
+	}
+	if got := topicRecords(t, b, l.dead.topic)[0]; len(got) != 1 {
+		t.Errorf("%d letters, want 1", len(got))
+	}
 }
 
 // TestLettersWaitForTheirFile: one that cannot be written is tried again, and

@@ -75,7 +75,7 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 		l.writing.Go(w.run)
 	}
 	l.background.Go(func() { l.sender.run(l.tries, &l.background) })
-	l.background.Go(func() { l.dead.run(l.tries) })
+	l.background.Go(func() { l.dead.run(l.open, l.tries) })
 	l.startReading()
 	return l, nil
 }

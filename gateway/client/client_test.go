@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"reflect"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -34,9 +35,12 @@ func (p patient) Run() int {
 	return code
 }
 
-// node answers every request by a handler and remembers the last one.
+// node answers every request by a handler and remembers the last one. An answer
+// orders what it remembered before what its client does; a connection that breaks
+// does not, so that the next request may meet this one.
 type node struct {
 	*Client
+	mu      sync.Mutex // between handlers
 	request *http.Request
 	body    string
 }
@@ -46,7 +50,9 @@ func newNode(t *testing.T, answer http.HandlerFunc, opts ...Option) *node {
 	n := &node{}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
+		n.mu.Lock()
 		n.request, n.body = r, string(b)
+		n.mu.Unlock()
 		answer(w, r)
 	}))
 	c, err := New(srv.URL, opts...)

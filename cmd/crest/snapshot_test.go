@@ -38,7 +38,7 @@ func (r *snapshotRig) stop() {
 	r.node.stop().want(r.t, 0)
 }
 
-// send sends events of 40 topics, and has them snapshotted.
+// send sends events of 100 topics, some for each partition, and has them snapshotted.
 func (r *snapshotRig) send(weight int, snapshot bool) {
 	r.t.Helper()
 	c, err := client.New(r.node.addr)
@@ -47,7 +47,7 @@ func (r *snapshotRig) send(weight int, snapshot bool) {
 	}
 	defer c.Close()
 	var b strings.Builder
-	for i := range 40 {
+	for i := range 100 {
 		fmt.Fprintf(&b, "{\"topic\":\"t%d\",\"event_id\":\"e\",\"count\":%d,\"timestamp\":%d,\"region\":\"r%d\"}\n", i, weight, 1_700_000_000+i, i%3)
 	}
 	body := strings.ReplaceAll(b.String(), `"e"`, fmt.Sprintf(`"e%d"`, weight)) // counted once each

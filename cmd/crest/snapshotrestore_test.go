@@ -81,7 +81,7 @@ func makeAnew(t *testing.T, serve []string, restore ...string) {
 
 	r.serve()
 	got := r.ledger()
-	if got.Total.StateDigest != want.Total.StateDigest || got.Total.Counted != 40 || got.Total.NextOffset != want.Total.NextOffset {
+	if got.Total.StateDigest != want.Total.StateDigest || got.Total.Counted != 100 || got.Total.NextOffset != want.Total.NextOffset {
 		t.Errorf("ledger %+v, want %+v", got.Total, want.Total)
 	}
 	// It goes on as if nothing had been: ids are remembered, what is new counts.
@@ -90,8 +90,8 @@ func makeAnew(t *testing.T, serve []string, restore ...string) {
 	r.stop()
 	r.serve()
 	eventually(t, func() error {
-		if l := r.ledger().Total; l.Counted != 80 || l.Duplicates != 40 {
-			return fmt.Errorf("ledger %+v, want 80 counted and 40 duplicates", l)
+		if l := r.ledger().Total; l.Counted != 200 || l.Duplicates != 100 {
+			return fmt.Errorf("ledger %+v, want 200 counted and 100 duplicates", l)
 		}
 		return nil
 	})
@@ -208,7 +208,7 @@ func TestSnapshotsAheadOfTheLogAreNotRestoredIntoIt(t *testing.T) {
 	}
 	crest(t, "snapshot", "restore", "--data", r.data, "--identity", filepath.Join(copied, "log.meta")).want(t, 0, "4 partitions restored", "a log made")
 	r.serve()
-	if got := r.ledger().Total; got.StateDigest != want.Total.StateDigest || got.Counted != 80 {
+	if got := r.ledger().Total; got.StateDigest != want.Total.StateDigest || got.Counted != 200 {
 		t.Errorf("ledger %+v, want %+v", got, want.Total)
 	}
 }

@@ -18,7 +18,7 @@ import (
 type contest struct {
 	mu       sync.Mutex
 	done     []string // lines whose put succeeded
-	refused  []string // lines whose put was refused: ErrExists, ErrChanged
+	refused  []string // lines whose put was refused: ErrExists, ErrChanged, no turn
 	unknown  int      // puts with another error
 	failures []string
 }
@@ -46,7 +46,7 @@ func (c *contest) enter(t *testing.T, s objectstore.Store, user, puts int) {
 		switch {
 		case err == nil:
 			c.done = append(c.done, line)
-		case errors.Is(err, objectstore.ErrExists) || errors.Is(err, objectstore.ErrChanged):
+		case errors.Is(err, objectstore.ErrExists) || errors.Is(err, objectstore.ErrChanged) || inUse(err):
 			c.refused = append(c.refused, line)
 		default:
 			c.unknown++

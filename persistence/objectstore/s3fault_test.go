@@ -28,7 +28,7 @@ var answers = map[string]faultstore.Answer{
 func (s *server) quick(t *testing.T, attempts int, decide func(int, *http.Request) faultstore.Answer) (objectstore.Store, *faultstore.Transport) {
 	transport := &faultstore.Transport{Decide: decide}
 	return s.openWith(t, transport, func(c *objectstore.Config) {
-		c.Attempts, c.Timeout = attempts, 500*time.Millisecond
+		c.Attempts, c.Timeout = attempts, 2*time.Second
 	}), transport
 }
 

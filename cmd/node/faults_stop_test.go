@@ -131,7 +131,7 @@ func TestAStopDoesNotWaitForAStoreThatHangs(t *testing.T) {
 				}
 				if busy {
 					log.want(t, 1, "the snapshots at the stop failed")
-				} else {
+				} else if len(log.lines("the snapshots at the stop failed")) == 0 { // they had no time to get as far as to what hangs
 					log.want(t, 1, "the node stops before its last snapshots are done: the store or a disk hangs")
 				}
 				// The process would be over now. Here what hangs is let go, so that it

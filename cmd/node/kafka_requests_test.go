@@ -42,7 +42,7 @@ func TestATornRequestIsCompletedByItsRepeat(t *testing.T) {
 		}
 	}
 	body := fmt.Sprintf(`{"topic":"%s"}`+"\n"+`{"topic":"%s"}`+"\n", names[0], names[1])
-	first := runOn(t, onKafka(t, cluster, t.TempDir()), Ground{Kafka: func(c *kafka.Config) { c.GiveUp = 3 * time.Second }})
+	first := runOn(t, onKafka(t, cluster, t.TempDir()), Ground{Kafka: func(c *kafka.Config) { c.GiveUp = 6 * time.Second }})
 	first.send(t, `{"topic":"before"}`, "") // it has its connections
 	second := run(t, onKafka(t, cluster, t.TempDir()))
 

@@ -66,8 +66,9 @@ type deadLetters struct {
 	client *client
 	topic  string // "": none
 	file   *letterFile
-	pause  time.Duration // letterPause
 	count  atomic.Uint64 // put aside since the start
+
+	timeout, pause time.Duration // letterTimeout, letterPause
 
 	mu       sync.Mutex
 	queue    []letter
@@ -99,7 +100,7 @@ func (c *Config) deadTopic() string {
 
 func newDeadLetters(cfg *Config, c *client) (*deadLetters, error) {
 	d := &deadLetters{
-		cfg: cfg, client: c, topic: cfg.deadTopic(), pause: letterPause, last: map[messages.Partition]uint64{},
+		cfg: cfg, client: c, topic: cfg.deadTopic(), timeout: letterTimeout, pause: letterPause, last: map[messages.Partition]uint64{},
 		progress: make(chan struct{}), poke: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	if cfg.DeadFile != "" {
@@ -331,9 +332,9 @@ func ofTheLetters(err error) bool {
 	return verdict(err) == outcomeTooLarge || errors.Is(err, kafkago.InvalidRecord) || errors.Is(err, kafkago.InvalidTimestamp)
 }
 
-// toTopic writes the batch to the topic, in letterTimeout.
+// toTopic writes the batch to the topic, in d.timeout.
 func (d *deadLetters) toTopic(ctx context.Context, batch []letter) error {
-	ctx, cancel := context.WithTimeout(ctx, letterTimeout)
+	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
 	d.encoder.reset()
 	for i := range batch {

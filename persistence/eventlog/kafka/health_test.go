@@ -87,6 +87,7 @@ func TestBrokersThatStayAwayAreNotFine(t *testing.T) {
 	})
 	b.setDown(false)
 	eventually(t, "the log takes events again", func() bool { return l.Err() == nil })
+	l.cfg.GiveUp = DefaultConfig().GiveUp
 	mustAppend(t, l, frameOf(1, 1, 1))
 	if n := text.count("no write fails any more"); n > 0 {
 		t.Errorf("said %d times that no write fails, and none was tried: %s", n, &text.b)

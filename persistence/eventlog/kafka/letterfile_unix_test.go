@@ -67,6 +67,7 @@ func TestAFileOfDeadLettersThatHangsHoldsNothingUp(t *testing.T) {
 	}
 	go io.Copy(io.Discard, pipe)
 	eventually(t, "the write ends", func() bool { return l.dead.file.began.Load() == 0 })
+	l.dead.file.patience = testTimeout // it does not hang any more
 	if err := l.dead.file.close(); err != nil {
 		t.Error(err)
 	}

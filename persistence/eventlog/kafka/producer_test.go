@@ -101,6 +101,10 @@ func TestAProducerTellsWhetherAnythingWasWritten(t *testing.T) {
 		t.Errorf("no broker: got %v", err)
 	}
 	b.setDown(false)
+	eventually(t, "the brokers answer", func() bool {
+		_, err := p.client.metadata(t.Context(), brokerTopic)
+		return err == nil
+	})
 	b.swallowIf(func(api int16) bool { return api == apiProduce })
 	if err = p.Write(t.Context(), keyed(30, 40)); err == nil || errors.Is(err, ErrNotWritten) {
 		t.Errorf("answers swallowed: got %v", err)

@@ -396,6 +396,9 @@ func TestCloseEndsReads(t *testing.T) {
 	if n := len(l.client.conns); n > 0 {
 		t.Errorf("%d connections are left", n)
 	}
+	for end := time.Now().Add(testTimeout); goleak.Find(before, ignoreBrokers) != nil && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
 	goleak.VerifyNone(t, before, ignoreBrokers)
 }
 

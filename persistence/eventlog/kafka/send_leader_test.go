@@ -1,10 +1,9 @@
 package kafka
 
 import (
-	"slices"
+	"context"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -20,8 +19,8 @@ type moving struct {
 	first int32
 
 	mu  sync.Mutex
-	old []time.Time // writes that the first leader was asked for
-	new []time.Time // and the other one
+	old int // writes that the first leader was asked for
+	new int // and the other one
 }
 
 // newMoving has the other leader answer writes with a code, 0: take them.
@@ -34,14 +33,21 @@ func newMoving(t *testing.T, then int16) *moving {
 		defer m.mu.Unlock()
 		code := then
 		if m.CurrentNode() == m.first {
-			m.old = append(m.old, time.Now())
+			m.old++
 			code = kerr.NotLeaderForPartition.Code
 		} else {
-			m.new = append(m.new, time.Now())
+			m.new++
 		}
 		return refusedWrite(req, code), nil, code != 0
 	})
 	return m
+}
+
+// asked is how many writes each was asked for.
+func (m *moving) asked() (old, new int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.old, m.new
 }
 
 // refusedWrite answers a write to one partition with a code.
@@ -63,28 +69,22 @@ func (m *moving) move(t *testing.T) {
 	}
 }
 
+// TestAWriteGoesToANewLeaderAtOnce: a sender has no pauses, so what one of its sends
+// does is done at once. No watch hears of the new leader before the old one is asked.
 func TestAWriteGoesToANewLeaderAtOnce(t *testing.T) {
 	m := newMoving(t, 0)
-	cfg := writerConfig(m.broker)
-	cfg.Partitions = 1
-	l := openLog(t, cfg)
-	appended := make(chan error, 1)
-	go func() { appended <- l.Append(t.Context(), frameOf(1, 1, 0), make(messages.Position, 1)) }()
-	// Until the pause between two tries is the longest.
-	eventually(t, "tries at the first leader", func() bool {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		return len(m.old) >= 5
-	})
+	s := newSender(leadersKnown(t, m.broker), brokerTopic)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+	running.Go(func() { s.run(ctx, &running) })
 	m.move(t)
-	if err := <-appended; err != nil {
+	if _, err := s.send(ctx, 0, batchOf(t, "batch")); err != nil {
 		t.Fatal(err)
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	// The first leader has said so, and it was asked who is.
-	if took := m.new[0].Sub(slices.MaxFunc(m.old, time.Time.Compare)); took >= longestBackoff {
-		t.Errorf("the new leader is asked %v behind the old one: that is a pause", took)
+	if old, new := m.asked(); old != 1 || new != 1 {
+		t.Errorf("the first leader is asked %d times and the other one %d times: want once each", old, new)
 	}
 }
 
@@ -94,10 +94,20 @@ func TestARefusalByANewLeaderDoesNotSayThatNothingIsWritten(t *testing.T) {
 	cfg := writerConfig(m.broker)
 	cfg.Partitions = 1
 	l := openLog(t, cfg)
-	m.move(t)
-	err := l.Append(t.Context(), frameOf(1, 1, 0), make(messages.Position, 1))
-	if err == nil {
-		t.Fatal("it is refused, and taken")
+	for {
+		m.move(t)
+		err := l.Append(t.Context(), frameOf(1, 1, 0), make(messages.Position, 1))
+		if err == nil {
+			t.Fatal("it is refused, and taken")
+		}
+		if old, _ := m.asked(); old > 0 {
+			isErr(t, err, messages.ErrStopped, "may be in the log")
+			return
+		}
+		// The watch has heard of the move before the write.
+		if err := m.MoveTopicPartition(brokerTopic, 0, m.first); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the first one leads", func() bool { return l.client.leaders.of(0) == m.first })
 	}
-	isErr(t, err, messages.ErrStopped, "may be in the log")
 }

@@ -39,6 +39,7 @@ type client struct {
 	transport   *kafkago.Transport
 	correlation atomic.Int32
 	stall       time.Duration // answerTimeout
+	learning    time.Duration // leadersTimeout
 	stop        context.CancelFunc
 
 	met    atomic.Bool // a broker has answered
@@ -64,7 +65,7 @@ func newClient(cfg *Config) (*client, error) {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	c := &client{cfg: cfg, addr: kafkago.TCP(cfg.Brokers...), stop: stop, stall: answerTimeout, conns: map[*trackedConn]struct{}{}}
+	c := &client{cfg: cfg, addr: kafkago.TCP(cfg.Brokers...), stop: stop, stall: answerTimeout, learning: leadersTimeout, conns: map[*trackedConn]struct{}{}}
 	topics := []string{cfg.Topic}
 	if dead := cfg.DeadTopic; dead == "" {
 		topics = append(topics, cfg.Topic+"-dead-letters")

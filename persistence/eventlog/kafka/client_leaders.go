@@ -9,7 +9,8 @@ import (
 
 const (
 	// leadersPause is how long a broker's word about leaders is not asked for again.
-	leadersPause   = 100 * time.Millisecond
+	leadersPause = 100 * time.Millisecond
+	// leadersTimeout is how long an answer is waited for.
 	leadersTimeout = 2 * time.Second
 )
 
@@ -115,7 +116,7 @@ func (c *client) learnLeaders(ctx context.Context) {
 	if time.Since(c.asked) < leadersPause {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, leadersTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.learning)
 	defer cancel()
 	_, _ = c.metadata(ctx, c.cfg.Topic) // without an answer they are who they were
 	c.asked = time.Now()

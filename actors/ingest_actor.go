@@ -199,15 +199,19 @@ func startReader(p messages.Partition, from messages.Offset, settings messages.S
 
 func (r *reader) run(ctx context.Context, p messages.Partition, from messages.Offset, settings messages.Settings, log Log, h hurry, send func(any)) {
 	defer close(r.done)
-	pause := time.NewTimer(0)
+	pause := time.NewTimer(readPauseMost)
 	defer pause.Stop()
+	wait := time.Duration(0)
 	ends := make(messages.Position, p+1)
 	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-pause.C:
-		case <-h:
+		if wait > 0 {
+			pause.Reset(wait)
+			select {
+			case <-ctx.Done():
+				return
+			case <-pause.C:
+			case <-h:
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -223,7 +227,7 @@ func (r *reader) run(ctx context.Context, p messages.Partition, from messages.Of
 				return
 			}
 			log.Ends(ends)
-			pause.Reset(pauseAfter(b.Records(), b.Next-from, max(ends[p], b.Next)-b.Next))
+			wait = pauseAfter(b.Records(), b.Next-from, max(ends[p], b.Next)-b.Next)
 			from = b.Next
 			changes := slices.ContainsFunc(b.Blocks, func(b messages.ReadBlock) bool { return b.Kind == messages.FrameControl })
 			send(b)

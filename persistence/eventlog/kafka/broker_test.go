@@ -27,10 +27,16 @@ type patient struct{ *testing.M }
 
 func (p patient) Run() int {
 	code := p.M.Run()
-	for end := time.Now().Add(testTimeout); goleak.Find() != nil && time.Now().Before(end); {
+	awaitEnds()
+	return code
+}
+
+// awaitEnds waits until no goroutine is left, but for those of opts, or until that
+// is not to come.
+func awaitEnds(opts ...goleak.Option) {
+	for end := time.Now().Add(testTimeout); goleak.Find(opts...) != nil && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
-	return code
 }
 
 // testTimeout is how long anything is waited for that is to come: what is waited

@@ -67,9 +67,7 @@ func newClient(cfg *Config) (*client, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	c := &client{cfg: cfg, addr: kafkago.TCP(cfg.Brokers...), stop: stop, stall: answerTimeout, learning: leadersTimeout, conns: map[*trackedConn]struct{}{}}
 	topics := []string{cfg.Topic}
-	if dead := cfg.DeadTopic; dead == "" {
-		topics = append(topics, cfg.Topic+"-dead-letters")
-	} else if dead != "-" {
+	if dead := cfg.deadTopic(); dead != "" {
 		topics = append(topics, dead)
 	}
 	c.transport = &kafkago.Transport{

@@ -396,9 +396,7 @@ func TestCloseEndsReads(t *testing.T) {
 	if n := len(l.client.conns); n > 0 {
 		t.Errorf("%d connections are left", n)
 	}
-	for end := time.Now().Add(testTimeout); goleak.Find(before, ignoreBrokers) != nil && time.Now().Before(end); {
-		time.Sleep(time.Millisecond)
-	}
+	awaitEnds(before, ignoreBrokers)
 	goleak.VerifyNone(t, before, ignoreBrokers)
 }
 
